@@ -1,0 +1,7 @@
+//! utracefs as a filesystem: control files, tree, FUSE transport, daemon.
+
+pub mod cli;
+pub mod files;
+pub mod node;
+pub mod transport;
+pub mod tree;

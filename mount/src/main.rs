@@ -1,0 +1,3 @@
+//! The `utracefs` command.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! Floor 2: events, their fields, their text and their tracepoints.
+
+pub mod declare;
+pub mod field;
+pub mod format;
+pub mod print_fmt;
+pub mod record;
+pub mod registry;
+pub mod tracepoint;

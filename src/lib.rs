@@ -1,0 +1,12 @@
+//! The tracing core of utracefs: tracepoints, event macros, the ftrace ring buffer and trace instances in user space.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub mod base;
+pub mod event;
+pub mod instance;
+#[macro_use]
+mod macros;
+pub mod output;
+pub mod ring;
