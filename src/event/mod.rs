@@ -2,6 +2,7 @@
 
 pub mod declare;
 pub mod field;
+pub mod field_type;
 pub mod format;
 pub mod print_fmt;
 pub mod record;
