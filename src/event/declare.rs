@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 
 use crate::event::tracepoint::Tracepoint;
 
+pub mod section;
+
 /// Largest payload of a record: what a 4 KiB sub-buffer can hold (16 bytes page header, 8 bytes of entry header).
 pub const MAX_PAYLOAD: usize = 4072;
 

@@ -8,4 +8,5 @@ pub mod format;
 pub mod print_fmt;
 pub mod record;
 pub mod registry;
+pub mod syscall;
 pub mod tracepoint;
