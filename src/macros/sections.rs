@@ -230,19 +230,25 @@ macro_rules! __event_emit {
         [$([$assigned:ident] [$($value:expr)?])*]
         $entry:ident $print:tt
     ) => {
-        $crate::__define_key! { $key }
+        #[doc(hidden)]
+        #[allow(non_upper_case_globals)]
+        static $key: $crate::__private::Key = $crate::__private::Key::new();
 
         #[doc(hidden)]
         #[allow(non_upper_case_globals)]
-        static $tracepoint: $crate::__private::Tracepoint =
-            $crate::__new_tracepoint!($key, $crate::__private::without_raw(stringify!($name)));
+        static $tracepoint: $crate::__private::Tracepoint = $crate::__private::Tracepoint::new(
+            $crate::__private::without_raw(stringify!($name)),
+            &$key,
+            $crate::__private::file!(),
+            $crate::__private::line!(),
+        );
 
         $($attrs)*
         #[doc = concat!("Fires the event `", stringify!($name), "`: one jump over nothing while nobody listens.")]
         #[inline(always)]
         #[allow(non_snake_case, private_interfaces, clippy::too_many_arguments)]
         $($vis)+ fn $trace($($arg: $type),*) {
-            if $crate::__branch!($key) {
+            if $crate::__static_branch!($key) {
                 $fire($($arg),*)
             }
         }
@@ -251,7 +257,7 @@ macro_rules! __event_emit {
         #[inline(always)]
         #[allow(non_snake_case, dead_code)]
         $($vis)+ fn $enabled() -> bool {
-            $crate::__branch!($key)
+            $crate::__static_branch!($key)
         }
 
         #[doc = concat!("Has `func` called with `data` and the arguments whenever `", stringify!($name), "` fires.")]
@@ -263,7 +269,8 @@ macro_rules! __event_emit {
             func: fn(*const () $(, $type)*),
             data: *const (),
         ) -> $crate::__private::Result<()> {
-            $crate::__private::register(&$tracepoint, func as *const (), data)
+            // SAFETY: the type is the tracepoint's, and a safe function may be called with any pointer.
+            unsafe { $crate::__private::register(&$tracepoint, func as *const (), data) }
         }
 
         #[doc = concat!("Undoes `register_trace_", stringify!($name), "`; when it returns, no call is running any more.")]

@@ -73,12 +73,13 @@ fn recorded(name: &str, fire: impl FnOnce()) -> Vec<u8> {
     let decl = decl(name);
     let probe = || Probe { func: decl.probe, data: core::ptr::from_ref(&file).cast() };
     let mut changes = Changes::new();
-    changes.register(decl.tracepoint, probe()).expect("registered");
-    changes.commit();
+    // SAFETY: the probe and the file belong together, and the file lives until the probe is gone.
+    unsafe { changes.register(decl.tracepoint, probe()).expect("registered") };
+    changes.commit().expect("switched");
     fire();
     let mut changes = Changes::new();
     changes.unregister(decl.tracepoint, probe()).expect("registered");
-    changes.commit();
+    changes.commit().expect("switched");
     file.records.into_inner().pop().expect("a record")
 }
 
