@@ -198,6 +198,35 @@ pub fn dec_signed_left(out: &mut Vec<u8>, v: i64, width: usize) {
     pad_to(out, start + width, b' ');
 }
 
+/// Appends bytes up to the first NUL.
+#[inline]
+pub fn until_nul(out: &mut Vec<u8>, text: &[u8]) {
+    // Whether, and where, a word has a byte 0: the lowest marked byte is one.
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let mut rest = text;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let marked = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        let len = (marked | 1 << 63).trailing_zeros() as usize / 8 + usize::from(marked == 0);
+        let p = room(out, 8);
+        // SAFETY: `room` made 8 bytes writable, `len` is at most 8, all 8 are initialised.
+        unsafe {
+            p.cast::<[u8; 8]>().write(word.to_le_bytes());
+            out.set_len(out.len() + len);
+        }
+        if marked != 0 {
+            return;
+        }
+        rest = behind;
+    }
+    for &b in rest {
+        if b == 0 {
+            return;
+        }
+        out.push(b);
+    }
+}
+
 /// Appends text, blanks in front until it is `width` wide.
 #[inline]
 pub fn right(out: &mut Vec<u8>, text: &[u8], width: usize) {
@@ -363,6 +392,26 @@ mod tests {
         check(text(|o| left(o, b"bash", 6)), "bash  ");
         check(text(|o| hex_zero(o, 0, 16)), "0000000000000000");
         check(text(|o| hex_zero(o, 0, 99)), "0000000000000000");
+    }
+
+    #[test]
+    fn nul() {
+        for len in 0..20 {
+            for end in 0..=len {
+                let mut bytes = [0xffu8, 0x80, 0x01, 0x7f, b'a'].repeat(4);
+                bytes.truncate(len);
+                let mut out = Vec::new();
+                until_nul(&mut out, &bytes);
+                assert_eq!(out, bytes);
+                if end < len {
+                    bytes[end] = 0;
+                    bytes[len - 1] = 0;
+                }
+                out.clear();
+                until_nul(&mut out, &bytes);
+                assert_eq!(out, bytes[..end]);
+            }
+        }
     }
 
     #[test]

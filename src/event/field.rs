@@ -306,7 +306,7 @@ pub fn kind_of(ctype: &str, array: &str, size: u16, signed: bool) -> FieldKind {
         if target.starts_with("cpumask_t") {
             return FieldKind::Cpumask { rel };
         }
-        let target = target.trim_end_matches(|c| matches!(c, '[' | ']' | ' '));
+        let target = target.trim_end_matches(['[', ']', ' ']);
         let int = if target.contains('*') {
             Some(CInt::ULONG)
         } else {
