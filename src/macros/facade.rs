@@ -154,8 +154,9 @@ pub const fn c_print(text: &'static [u8]) -> Print {
 /// Attaches one probe.
 pub fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
     let mut changes = Changes::new();
-    changes.register(tracepoint, Probe { func, data })?;
-    changes.commit();
+    // SAFETY: the macro passes a function of the tracepoint's own type, as data what that function takes
+    unsafe { changes.register(tracepoint, Probe { func, data })? };
+    changes.commit()?;
     Ok(())
 }
 
@@ -163,6 +164,6 @@ pub fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const (
 pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
     let mut changes = Changes::new();
     changes.unregister(tracepoint, Probe { func, data })?;
-    changes.commit();
+    changes.commit()?;
     Ok(())
 }
