@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use harness::{Options, Variant, bench, passes};
-use utracefs::define_event_trace;
+use utracefs::{DynStr, define_event_trace};
 use utracefs::event::registry::Registry;
 use utracefs::instance::{TraceArray, Tracing};
 use utracefs::ring::Way;
