@@ -11,7 +11,6 @@ mod manager;
 mod pid;
 mod rng;
 mod sched;
-mod shim;
 mod signals;
 
 use std::io;

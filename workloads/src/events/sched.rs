@@ -3,7 +3,7 @@ use crate::machine::Green;
 use parking_lot::Mutex;
 pub static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 fn log(n: &str, s: String) {
-    let (pid, f) = crate::shim::current();
+    let h = utracefs::base::task::current().head(); let (pid, f) = ((h >> 32) as i32, (h >> 16) & 0xffff);
     let cpu = unsafe { libc::sched_getcpu() };
     let d = |b: u64, c: char| if f & b != 0 { c } else { '.' };
     let p = (f >> 8) & 0xf;

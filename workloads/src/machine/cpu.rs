@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use crate::shim::enter;
 
 use super::sleep::Timer;
 use super::task::{Green, state};
@@ -64,11 +63,15 @@ pub(super) fn run(machine: Arc<Machine>, index: usize) {
     let _ = LOCAL.with(|slot| slot.set(local.clone()));
     loop {
         let current = local.current();
-        let _entered = enter(&current.ctx);
-        if !current.is_idle() {
+        let on = current.ctx.run(|| {
+            if current.is_idle() {
+                return local.idle();
+            }
             local.step(&current);
-        } else if !local.idle() {
-            break;
+            true
+        });
+        if !on {
+            return;
         }
     }
 }
@@ -85,7 +88,7 @@ impl Local {
     /// Runs `work` as if `task` had the CPU.
     pub fn as_task(&self, task: &Arc<Green>, work: impl FnOnce()) {
         let before = (self.current.replace(task.clone()), self.interrupt.replace(0));
-        work();
+        task.ctx.run(work);
         self.current.replace(before.0);
         self.interrupt.set(before.1);
     }

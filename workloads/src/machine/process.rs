@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use crate::shim::enter;
 
 use super::cpu::{Leave, Local, local};
 use super::sleep::{Armed, preempt_point};
@@ -180,7 +179,6 @@ pub(super) fn boot(local: &Local, session: Arc<Session>, comm: &str, body: Body)
     };
     session.set_first(pid);
     let idle = &local.cpu().idle;
-    let _entered = enter(&idle.ctx);
     local.as_task(idle, || {
         let group = Arc::new(Group { leader: pid, live: AtomicUsize::new(0) });
         local.make_counted(idle, pid, comm.as_bytes(), group, 0, session, DEFAULT_PRIO, body);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use crate::shim::Task;
+use utracefs::base::task::Task;
 
 /// Task states and exit states, with the bits that `prev_state` of sched_switch shows (proc_pid_stat(5) has the letters).
 pub mod state {
