@@ -12,8 +12,10 @@ mod pid;
 mod rng;
 mod sched;
 mod signals;
+mod syscalls;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -33,13 +35,15 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD];
+pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]
 struct Shared {
     /// The virtual CPUs, while somebody uses them.
     machine: Mutex<Weak<machine::Owner>>,
+    /// Where workloads make files; the system's directory for temporary ones if it is not given.
+    temp_dir: Option<PathBuf>,
 }
 
 /// What does a workload's operations.

@@ -45,7 +45,12 @@ struct Pace {
 
 impl Load {
     pub(crate) fn new(quota: Option<u64>, rate: Option<f64>, total: Arc<AtomicU64>) -> Load {
-        let pace = Pace { rate, base_ns: now_ns(), base_op: 0, next_op: 0 };
+        let pace = Pace {
+            rate,
+            base_ns: now_ns(),
+            base_op: 0,
+            next_op: 0,
+        };
         Load {
             quota,
             pace: Mutex::new(pace),
@@ -140,23 +145,49 @@ mod tests {
     fn ask(quota: Option<u64>, rate: Option<f64>, at_ns: &[u64]) -> Vec<Next> {
         let load = Load::new(quota, rate, Arc::default());
         let base = load.pace.lock().base_ns;
-        let relative = |next| if let Next::At(t) = next { Next::At(t - base) } else { next };
-        at_ns.iter().map(|t| relative(load.next_at(base + t))).collect()
+        let relative = |next| {
+            if let Next::At(t) = next {
+                Next::At(t - base)
+            } else {
+                next
+            }
+        };
+        at_ns
+            .iter()
+            .map(|t| relative(load.next_at(base + t)))
+            .collect()
     }
 
     #[test]
     fn pace() {
         const MS: u64 = 1_000_000;
         use Next::{At, End, Now};
-        let check = |quota, rate, at: &[u64], expected: &[Next]| assert_eq!(ask(quota, rate, at), expected, "{rate:?} {at:?}");
+        let check = |quota, rate, at: &[u64], expected: &[Next]| {
+            assert_eq!(ask(quota, rate, at), expected, "{rate:?} {at:?}")
+        };
         check(None, None, &[0, 0, 0], &[Now(0), Now(1), Now(2)]);
         check(Some(2), None, &[0, 0, 0, 5], &[Now(0), Now(1), End, End]);
         check(Some(0), Some(1.0), &[0], &[End]);
         // Asked late: the next ones keep to the grid of the start.
-        check(None, Some(100.0), &[0, 0, 13 * MS, 13 * MS, 20 * MS], &[Now(0), At(10 * MS), Now(1), At(20 * MS), Now(2)]);
+        check(
+            None,
+            Some(100.0),
+            &[0, 0, 13 * MS, 13 * MS, 20 * MS],
+            &[Now(0), At(10 * MS), Now(1), At(20 * MS), Now(2)],
+        );
         // A little late: caught up with. Far too late: given up, and the grid begins anew.
-        check(None, Some(10.0), &[0, 250 * MS, 250 * MS, 250 * MS], &[Now(0), Now(1), Now(2), At(300 * MS)]);
-        check(None, Some(10.0), &[0, 5000 * MS, 5000 * MS], &[Now(0), Now(1), At(5100 * MS)]);
+        check(
+            None,
+            Some(10.0),
+            &[0, 250 * MS, 250 * MS, 250 * MS],
+            &[Now(0), Now(1), Now(2), At(300 * MS)],
+        );
+        check(
+            None,
+            Some(10.0),
+            &[0, 5000 * MS, 5000 * MS],
+            &[Now(0), Now(1), At(5100 * MS)],
+        );
     }
 
     #[test]

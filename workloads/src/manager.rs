@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -68,9 +69,13 @@ impl fmt::Display for Error {
         match self {
             Error::Unknown(name) => {
                 write!(f, "no workload is called '{name}'; there are:")?;
-                ALL.iter().try_for_each(|workload| write!(f, " {}", workload.name))
+                ALL.iter()
+                    .try_for_each(|workload| write!(f, " {}", workload.name))
             }
-            Error::Rate(rate) => write!(f, "{rate} is not a rate: above 0, at most {MAX_RATE} operations per second"),
+            Error::Rate(rate) => write!(
+                f,
+                "{rate} is not a rate: above 0, at most {MAX_RATE} operations per second"
+            ),
             Error::Start(name, error) => write!(f, "workload {name} cannot start: {error}"),
             Error::Stopped(done) => write!(f, "stopped after {done} operations"),
             Error::Failed(done, why) => write!(f, "failed after {done} operations: {why}"),
@@ -117,8 +122,21 @@ impl Default for Manager {
 impl Manager {
     /// A manager with everything stopped.
     pub fn new() -> Manager {
-        let row = |workload| Row { workload, total: Arc::default(), state: Mutex::default() };
-        Manager { shared: Shared::default(), rows: ALL.iter().map(row).collect() }
+        let row = |workload| Row {
+            workload,
+            total: Arc::default(),
+            state: Mutex::default(),
+        };
+        Manager {
+            shared: Shared::default(),
+            rows: ALL.iter().map(row).collect(),
+        }
+    }
+
+    /// Lets workloads make their files below `dir` instead of the system's temporary directory.
+    pub fn with_temp_dir(mut self, dir: impl Into<PathBuf>) -> Manager {
+        self.shared.temp_dir = Some(dir.into());
+        self
     }
 
     /// Starts a workload in the background, at its default rate if none is given (operations per second). One that runs
@@ -135,7 +153,11 @@ impl Manager {
             }
             return Ok(());
         }
-        let load = Load::new(None, Some(rate.unwrap_or(row.workload.rate)), row.total.clone());
+        let load = Load::new(
+            None,
+            Some(rate.unwrap_or(row.workload.rate)),
+            row.total.clone(),
+        );
         state.background = Some(Activity::begin(row.workload, &self.shared, load)?);
         Ok(())
     }
@@ -151,8 +173,15 @@ impl Manager {
         // All are told before one is waited for.
         for row in &self.rows {
             let state = row.state.lock();
-            state.background.iter().for_each(|activity| activity.progress.load.stop());
-            state.runs.iter().filter_map(Weak::upgrade).for_each(|progress| progress.load.stop());
+            state
+                .background
+                .iter()
+                .for_each(|activity| activity.progress.load.stop());
+            state
+                .runs
+                .iter()
+                .filter_map(Weak::upgrade)
+                .for_each(|progress| progress.load.stop());
         }
         self.rows.iter().for_each(Row::stop);
     }
@@ -168,7 +197,11 @@ impl Manager {
         let row = self.row(name)?;
         check_rate(rate)?;
         let mut state = row.state.lock();
-        let activity = Activity::begin(row.workload, &self.shared, Load::new(Some(ops), rate, row.total.clone()))?;
+        let activity = Activity::begin(
+            row.workload,
+            &self.shared,
+            Load::new(Some(ops), rate, row.total.clone()),
+        )?;
         state.runs.retain(|run| run.strong_count() > 0);
         state.runs.push(Arc::downgrade(&activity.progress));
         Ok(Run(activity))
@@ -180,7 +213,10 @@ impl Manager {
     }
 
     fn row(&self, name: &str) -> Result<&Row, Error> {
-        self.rows.iter().find(|row| row.workload.name == name).ok_or_else(|| Error::Unknown(name.into()))
+        self.rows
+            .iter()
+            .find(|row| row.workload.name == name)
+            .ok_or_else(|| Error::Unknown(name.into()))
     }
 }
 
@@ -200,7 +236,11 @@ fn check_rate(rate: Option<f64>) -> Result<(), Error> {
 impl Row {
     fn stop(&self) {
         let mut state = self.state.lock();
-        let runs: Vec<_> = state.runs.drain(..).filter_map(|run| run.upgrade()).collect();
+        let runs: Vec<_> = state
+            .runs
+            .drain(..)
+            .filter_map(|run| run.upgrade())
+            .collect();
         for run in &runs {
             run.load.stop();
         }
@@ -223,9 +263,16 @@ impl Row {
                 Some(Some(Ok(()))) => State::Failed("ended early".into()),
                 Some(None) => State::Running,
             },
-            rate: background.and_then(|progress| progress.load.rate()).unwrap_or(self.workload.rate),
+            rate: background
+                .and_then(|progress| progress.load.rate())
+                .unwrap_or(self.workload.rate),
             ops: self.total.load(Ordering::Relaxed),
-            runs: state.runs.iter().filter_map(Weak::upgrade).filter(|run| run.outcome.lock().is_none()).count(),
+            runs: state
+                .runs
+                .iter()
+                .filter_map(Weak::upgrade)
+                .filter(|run| run.outcome.lock().is_none())
+                .count(),
         }
     }
 }
@@ -234,12 +281,18 @@ impl Activity {
     fn begin(workload: &'static Workload, shared: &Shared, load: Load) -> Result<Activity, Error> {
         let refused = |error| Error::Start(workload.name, error);
         let engine = (workload.open)(shared).map_err(refused)?;
-        let progress = Arc::new(Progress { load: Arc::new(load), outcome: Mutex::new(None), ended: Condvar::new() });
+        let progress = Arc::new(Progress {
+            load: Arc::new(load),
+            outcome: Mutex::new(None),
+            ended: Condvar::new(),
+        });
         let body = {
             let progress = progress.clone();
             move || {
                 signals::block();
-                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.run(&progress.load)));
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    engine.run(&progress.load)
+                }));
                 let outcome = match outcome {
                     Ok(result) => result.map_err(|error| error.to_string()),
                     Err(_) => Err("a bug: see the log".into()),
@@ -251,8 +304,14 @@ impl Activity {
                 progress.ended.notify_all();
             }
         };
-        let thread = std::thread::Builder::new().name(workload.name.into()).spawn(body).map_err(refused)?;
-        Ok(Activity { progress, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name(workload.name.into())
+            .spawn(body)
+            .map_err(refused)?;
+        Ok(Activity {
+            progress,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -312,10 +371,15 @@ impl Run {
     fn outcome(&self) -> Option<Result<(), Error>> {
         let load = &self.0.progress.load;
         let done = load.done();
-        self.0.progress.outcome.lock().clone().map(|outcome| match outcome {
-            Err(why) => Err(Error::Failed(done, why)),
-            Ok(()) if load.quota() == Some(done) => Ok(()),
-            Ok(()) => Err(Error::Stopped(done)),
-        })
+        self.0
+            .progress
+            .outcome
+            .lock()
+            .clone()
+            .map(|outcome| match outcome {
+                Err(why) => Err(Error::Failed(done, why)),
+                Ok(()) if load.quota() == Some(done) => Ok(()),
+                Ok(()) => Err(Error::Stopped(done)),
+            })
     }
 }

@@ -1,6 +1,7 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
 pub mod sched;
+pub mod syscalls;
 
 /// Bits of `common_flags` (Documentation/trace/ftrace.rst, "latency trace format").
 pub mod flags {

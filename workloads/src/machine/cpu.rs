@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-
 use super::sleep::Timer;
 use super::task::{Green, state};
 use super::{Cpu, Machine, Request, process};
@@ -87,7 +86,10 @@ impl Local {
 
     /// Runs `work` as if `task` had the CPU.
     pub fn as_task(&self, task: &Arc<Green>, work: impl FnOnce()) {
-        let before = (self.current.replace(task.clone()), self.interrupt.replace(0));
+        let before = (
+            self.current.replace(task.clone()),
+            self.interrupt.replace(0),
+        );
         task.ctx.run(work);
         self.current.replace(before.0);
         self.interrupt.set(before.1);
@@ -100,9 +102,16 @@ impl Local {
     /// Lets `emit` fire an event with interrupts off and `depth` reasons not to be preempted.
     pub fn atomically(&self, depth: u8, emit: impl FnOnce()) {
         let current = self.current.borrow();
-        let resched = if self.need_resched() { flags::NEED_RESCHED | flags::PREEMPT_RESCHED } else { 0 };
+        let resched = if self.need_resched() {
+            flags::NEED_RESCHED | flags::PREEMPT_RESCHED
+        } else {
+            0
+        };
         let idle = u8::from(current.is_idle());
-        current.ctx.set_flags(flags::IRQS_OFF | self.interrupt.get() | resched, depth + idle);
+        current.ctx.set_flags(
+            flags::IRQS_OFF | self.interrupt.get() | resched,
+            depth + idle,
+        );
         emit();
         current.ctx.set_flags(0, 0);
     }
@@ -130,7 +139,8 @@ impl Local {
             return process::exit(self, task, KILLED);
         }
         let mut context = Context::from_waker(Waker::noop());
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut context)));
+        let polled =
+            std::panic::catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut context)));
         task.put_body(body);
         match polled {
             Ok(Poll::Pending) => self.schedule(task, self.leave.get()),
@@ -145,7 +155,8 @@ impl Local {
     /// Gives the CPU to the task that deserves it most. Returns to the caller even if that is another one.
     pub fn schedule(&self, prev: &Arc<Green>, leave: Leave) {
         let cpu = self.cpu();
-        let asleep = |task: &Green| !task.is_idle() && task.state.load(Ordering::SeqCst) != state::RUNNING;
+        let asleep =
+            |task: &Green| !task.is_idle() && task.state.load(Ordering::SeqCst) != state::RUNNING;
         let stays = |task: &Green| {
             // A task that was killed on its way to sleep does not sleep.
             task.session.killed() && task.state.load(Ordering::SeqCst) != state::DEAD
@@ -200,7 +211,12 @@ impl Local {
             self.in_interrupt(flags::HARDIRQ, || self.serve_requests());
         }
         let now = now_ns();
-        if self.timers.borrow().peek().is_some_and(|timer| timer.at <= now) {
+        if self
+            .timers
+            .borrow()
+            .peek()
+            .is_some_and(|timer| timer.at <= now)
+        {
             self.in_interrupt(flags::HARDIRQ, || self.serve_timers(now));
         }
         self.tick(now);
@@ -280,7 +296,9 @@ impl Local {
     fn pull(&self, in_softirq: bool) {
         let here = self.index;
         let load = |index: usize| self.machine.cpus[index].load.load(Ordering::SeqCst);
-        let Some(busiest) = (0..self.machine.cpus.len()).filter(|i| *i != here && load(*i) > 1).max_by_key(|i| load(*i))
+        let Some(busiest) = (0..self.machine.cpus.len())
+            .filter(|i| *i != here && load(*i) > 1)
+            .max_by_key(|i| load(*i))
         else {
             return;
         };

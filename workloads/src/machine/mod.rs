@@ -17,9 +17,9 @@ mod cpu;
 mod process;
 mod queue;
 mod sleep;
+mod task;
 #[cfg(test)]
 mod tests;
-mod task;
 mod wake;
 
 use std::io;
@@ -29,9 +29,11 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-pub(crate) use channel::{Receiver, Sender, pipe};
-pub(crate) use process::{exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid};
-pub(crate) use sleep::{compute, sleep, sleep_on_io, yield_now};
+pub(crate) use channel::pipe;
+pub(crate) use process::{
+    exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
+};
+pub(crate) use sleep::{compute, sleep, sleep_on_io};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
 
 use crate::futex::{self, now_ns};
@@ -75,7 +77,6 @@ enum Request {
 pub(crate) struct Machine {
     cpus: Vec<Cpu>,
     tasks: Mutex<TaskList>,
-    slice: u64,
     stop: AtomicBool,
 }
 
@@ -99,10 +100,20 @@ impl Owner {
 
     fn new(numbers: &[u32]) -> io::Result<Owner> {
         let slice = BASE_SLICE_NS * u64::from(1 + numbers.len().clamp(1, 8).ilog2());
-        let cpus = numbers.iter().map(|number| Cpu::new(*number, slice)).collect();
+        let cpus = numbers
+            .iter()
+            .map(|number| Cpu::new(*number, slice))
+            .collect();
         let tasks = Mutex::new(TaskList::new());
-        let machine = Arc::new(Machine { cpus, tasks, slice, stop: AtomicBool::new(false) });
-        let mut owner = Owner { machine: machine.clone(), threads: Vec::new() };
+        let machine = Arc::new(Machine {
+            cpus,
+            tasks,
+            stop: AtomicBool::new(false),
+        });
+        let mut owner = Owner {
+            machine: machine.clone(),
+            threads: Vec::new(),
+        };
         for (index, number) in numbers.iter().enumerate() {
             let machine = machine.clone();
             let (ready, pinned) = std::sync::mpsc::channel();
@@ -116,21 +127,32 @@ impl Owner {
                 }
             };
             // If this fails, dropping `owner` ends the threads made so far.
-            owner.threads.push(std::thread::Builder::new().name(format!("sched/{number}")).spawn(body)?);
-            pinned.recv().unwrap_or_else(|_| Err(io::Error::other("a CPU's thread ended early")))?;
+            owner.threads.push(
+                std::thread::Builder::new()
+                    .name(format!("sched/{number}"))
+                    .spawn(body)?,
+            );
+            pinned
+                .recv()
+                .unwrap_or_else(|_| Err(io::Error::other("a CPU's thread ended early")))?;
         }
         Ok(owner)
     }
 
     /// Starts a task without a parent; `on_empty` is called when it and all that came from it are gone.
-    pub fn boot(&self, comm: &'static str, body: Body, on_empty: Box<dyn Fn() + Send + Sync>) -> Arc<Session> {
+    pub fn boot(
+        &self,
+        comm: &'static str,
+        body: Body,
+        on_empty: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Session> {
         let session = Arc::new(Session::new(on_empty));
         session.task_made();
         self.machine.cpus[0].request(Request::Boot(session.clone(), comm, body));
         session
     }
 
-    /// Ends all tasks of a session; `Session::wait_empty` waits until they are gone.
+    /// Ends all tasks of a session; its `on_empty` is called when they are gone.
     pub fn kill(&self, session: &Arc<Session>) {
         session.kill();
         self.machine.cpus[0].request(Request::Kill(session.clone()));
@@ -164,8 +186,18 @@ impl Drop for Owner {
 impl Cpu {
     fn new(number: u32, slice: u64) -> Cpu {
         let session = Arc::new(Session::new(Box::new(|| ())));
-        let group = Arc::new(Group { leader: 0, live: AtomicUsize::new(1) });
-        let idle = Arc::new(Green::new(0, format!("swapper/{number}").as_bytes(), DEFAULT_PRIO, session, group, None));
+        let group = Arc::new(Group {
+            leader: 0,
+            live: AtomicUsize::new(1),
+        });
+        let idle = Arc::new(Green::new(
+            0,
+            format!("swapper/{number}").as_bytes(),
+            DEFAULT_PRIO,
+            session,
+            group,
+            None,
+        ));
         idle.state.store(state::RUNNING, Ordering::SeqCst);
         Cpu {
             number,
@@ -205,12 +237,20 @@ impl Cpu {
 fn allowed_cpus() -> io::Result<Vec<u32>> {
     let mut mask = [0u64; 128];
     // SAFETY: the kernel writes at most the size given, into a buffer of that size.
-    let written =
-        unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, std::mem::size_of_val(&mask), mask.as_mut_ptr()) };
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            0,
+            std::mem::size_of_val(&mask),
+            mask.as_mut_ptr(),
+        )
+    };
     if written < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok((0..mask.len() as u32 * 64).filter(|n| mask[*n as usize / 64] >> (n % 64) & 1 == 1).collect())
+    Ok((0..mask.len() as u32 * 64)
+        .filter(|n| mask[*n as usize / 64] >> (n % 64) & 1 == 1)
+        .collect())
 }
 
 /// Keeps the calling thread on one CPU.
@@ -218,6 +258,17 @@ fn pin(number: u32) -> io::Result<()> {
     let mut mask = [0u64; 128];
     mask[number as usize / 64] |= 1 << (number % 64);
     // SAFETY: the kernel reads a buffer of the size given.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, std::mem::size_of_val(&mask), mask.as_ptr()) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setaffinity,
+            0,
+            std::mem::size_of_val(&mask),
+            mask.as_ptr(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-
 use super::cpu::{Leave, Local, local};
 use super::sleep::{Armed, preempt_point};
 use super::task::{Body, DEFAULT_PRIO, Green, Group, Session, state};
 use crate::events::sched::{
-    trace_sched_process_exec, trace_sched_process_exit, trace_sched_process_fork, trace_sched_process_wait,
+    trace_sched_process_exec, trace_sched_process_exit, trace_sched_process_fork,
+    trace_sched_process_wait,
 };
 use crate::pid;
 
@@ -60,28 +60,45 @@ impl Child {
 
 impl TaskList {
     pub fn new() -> TaskList {
-        TaskList { tasks: HashMap::new() }
+        TaskList {
+            tasks: HashMap::new(),
+        }
     }
 
     pub fn first_of(&self, session: &Session) -> Option<Arc<Green>> {
-        self.tasks.get(&session.first()).map(|node| node.task.clone())
+        self.tasks
+            .get(&session.first())
+            .map(|node| node.task.clone())
     }
 
     fn insert(&mut self, task: Arc<Green>, parent: i32) {
         if let Some(parent) = self.tasks.get_mut(&parent) {
             parent.children.push(task.pid());
         }
-        let node = Node { parent, children: Vec::new(), waits_for: None, status: 0, task };
+        let node = Node {
+            parent,
+            children: Vec::new(),
+            waits_for: None,
+            status: 0,
+            task,
+        };
         self.tasks.insert(node.task.pid(), node);
     }
 
     /// A zombie among the children that `wanted` means. `Err`: there is no such child at all.
     fn zombie(&self, parent: i32, wanted: Child) -> Result<Option<i32>, ()> {
-        let children = self.tasks.get(&parent).map_or(&[][..], |node| &node.children);
+        let children = self
+            .tasks
+            .get(&parent)
+            .map_or(&[][..], |node| &node.children);
         let mut any = false;
         for child in children.iter().copied().filter(|child| wanted.is(*child)) {
             any = true;
-            if self.tasks.get(&child).is_some_and(|c| c.task.exit_state.load(Ordering::SeqCst) == state::EXIT_ZOMBIE) {
+            if self
+                .tasks
+                .get(&child)
+                .is_some_and(|c| c.task.exit_state.load(Ordering::SeqCst) == state::EXIT_ZOMBIE)
+            {
                 return Ok(Some(child));
             }
         }
@@ -94,17 +111,29 @@ impl TaskList {
             parent.children.retain(|c| *c != child);
         }
         self.tasks.remove(&child).map_or(0, |node| {
-            node.task.exit_state.store(state::EXIT_DEAD, Ordering::SeqCst);
+            node.task
+                .exit_state
+                .store(state::EXIT_DEAD, Ordering::SeqCst);
             node.status
         })
     }
 
     /// Gives the children of a task that ends to `heir`; zombies that nobody is left to ask for go.
     fn leave_children(&mut self, pid: i32, heir: i32) {
-        let children = self.tasks.get_mut(&pid).map(|node| std::mem::take(&mut node.children)).unwrap_or_default();
-        let heir = if heir != pid && self.tasks.contains_key(&heir) { heir } else { 0 };
+        let children = self
+            .tasks
+            .get_mut(&pid)
+            .map(|node| std::mem::take(&mut node.children))
+            .unwrap_or_default();
+        let heir = if heir != pid && self.tasks.contains_key(&heir) {
+            heir
+        } else {
+            0
+        };
         for child in children {
-            let Some(node) = self.tasks.get_mut(&child) else { continue };
+            let Some(node) = self.tasks.get_mut(&child) else {
+                continue;
+            };
             node.parent = heir;
             if heir != 0 {
                 if let Some(heir) = self.tasks.get_mut(&heir) {
@@ -123,8 +152,18 @@ pub(crate) async fn fork(body: impl Future<Output = i32> + Send + 'static) -> Op
         let local = local();
         let parent = local.current();
         let pid = pid::allocate()?;
-        let group = Arc::new(Group { leader: pid, live: AtomicUsize::new(0) });
-        local.make(&parent, pid, &parent.comm(), group, parent.pid(), Box::pin(body));
+        let group = Arc::new(Group {
+            leader: pid,
+            live: AtomicUsize::new(0),
+        });
+        local.make(
+            &parent,
+            pid,
+            &parent.comm(),
+            group,
+            parent.pid(),
+            Box::pin(body),
+        );
         pid
     };
     preempt_point().await;
@@ -137,7 +176,14 @@ pub(crate) async fn thread(body: impl Future<Output = i32> + Send + 'static) -> 
         let local = local();
         let parent = local.current();
         let pid = pid::allocate()?;
-        local.make(&parent, pid, &parent.comm(), parent.group.clone(), 0, Box::pin(body));
+        local.make(
+            &parent,
+            pid,
+            &parent.comm(),
+            parent.group.clone(),
+            0,
+            Box::pin(body),
+        );
         pid
     };
     preempt_point().await;
@@ -145,7 +191,15 @@ pub(crate) async fn thread(body: impl Future<Output = i32> + Send + 'static) -> 
 }
 
 impl Local {
-    fn make(&self, maker: &Arc<Green>, pid: i32, comm: &[u8; 16], group: Arc<Group>, parent: i32, body: Body) {
+    fn make(
+        &self,
+        maker: &Arc<Green>,
+        pid: i32,
+        comm: &[u8; 16],
+        group: Arc<Group>,
+        parent: i32,
+        body: Body,
+    ) {
         let session = maker.session.clone();
         session.task_made();
         self.make_counted(maker, pid, comm, group, parent, session, maker.prio(), body);
@@ -180,8 +234,20 @@ pub(super) fn boot(local: &Local, session: Arc<Session>, comm: &str, body: Body)
     session.set_first(pid);
     let idle = &local.cpu().idle;
     local.as_task(idle, || {
-        let group = Arc::new(Group { leader: pid, live: AtomicUsize::new(0) });
-        local.make_counted(idle, pid, comm.as_bytes(), group, 0, session, DEFAULT_PRIO, body);
+        let group = Arc::new(Group {
+            leader: pid,
+            live: AtomicUsize::new(0),
+        });
+        local.make_counted(
+            idle,
+            pid,
+            comm.as_bytes(),
+            group,
+            0,
+            session,
+            DEFAULT_PRIO,
+            body,
+        );
     });
 }
 
@@ -214,7 +280,9 @@ fn notify(local: &Local, task: &Arc<Green>, status: i32) {
     let pid = task.pid();
     let mut list = local.machine.tasks.lock();
     list.leave_children(pid, task.session.first());
-    let Some(node) = list.tasks.get_mut(&pid) else { return };
+    let Some(node) = list.tasks.get_mut(&pid) else {
+        return;
+    };
     node.status = status;
     let parent_pid = node.parent;
     let Some(parent) = list.tasks.get_mut(&parent_pid) else {
@@ -223,7 +291,10 @@ fn notify(local: &Local, task: &Arc<Green>, status: i32) {
         return;
     };
     task.exit_state.store(state::EXIT_ZOMBIE, Ordering::SeqCst);
-    let (waits, parent) = (parent.waits_for.is_some_and(|wanted| wanted.is(pid)), parent.task.clone());
+    let (waits, parent) = (
+        parent.waits_for.is_some_and(|wanted| wanted.is(pid)),
+        parent.task.clone(),
+    );
     // Still under the list's lock: the parent looks for zombies under it before it sleeps.
     if waits {
         local.wake(&parent, HELD_AT_EXIT);
@@ -236,7 +307,11 @@ fn notify(local: &Local, task: &Arc<Green>, status: i32) {
 pub(super) fn kill(local: &Local, session: &Arc<Session>) {
     let tasks: Vec<Arc<Green>> = {
         let list = local.machine.tasks.lock();
-        list.tasks.values().filter(|n| Arc::ptr_eq(&n.task.session, session)).map(|n| n.task.clone()).collect()
+        list.tasks
+            .values()
+            .filter(|n| Arc::ptr_eq(&n.task.session, session))
+            .map(|n| n.task.clone())
+            .collect()
     };
     for task in tasks {
         local.wake(&task, 0);

@@ -43,8 +43,12 @@ impl RunQueue {
     /// Queues a task that was on no queue.
     pub fn enqueue(&mut self, task: Arc<Green>) {
         // What it had too much or too little elsewhere counts for one slice at most.
-        let lag = task.vruntime.load(Ordering::Relaxed).clamp(-(self.slice as i64), self.slice as i64);
-        task.vruntime.store(self.min_vruntime + lag, Ordering::Relaxed);
+        let lag = task
+            .vruntime
+            .load(Ordering::Relaxed)
+            .clamp(-(self.slice as i64), self.slice as i64);
+        task.vruntime
+            .store(self.min_vruntime + lag, Ordering::Relaxed);
         task.on_rq.store(true, Ordering::SeqCst);
         self.queue(task, false);
     }
@@ -59,16 +63,22 @@ impl RunQueue {
         let prio = task.prio();
         if prio < MAX_RT_PRIO {
             let level = self.real_time.entry(prio).or_default();
-            if front { level.push_front(task) } else { level.push_back(task) }
+            if front {
+                level.push_front(task)
+            } else {
+                level.push_back(task)
+            }
         } else {
             self.arrivals += 1;
-            self.fair.insert((task.vruntime.load(Ordering::Relaxed), self.arrivals), task);
+            self.fair
+                .insert((task.vruntime.load(Ordering::Relaxed), self.arrivals), task);
         }
     }
 
     /// The running task leaves the queue to sleep or for good.
     pub fn leave(&mut self, task: &Green) {
-        task.vruntime.fetch_sub(self.min_vruntime, Ordering::Relaxed);
+        task.vruntime
+            .fetch_sub(self.min_vruntime, Ordering::Relaxed);
         task.on_rq.store(false, Ordering::SeqCst);
     }
 
@@ -123,7 +133,10 @@ impl RunQueue {
         let weighted = (ran as u128 * 1024 / weight(current.prio()) as u128) as i64;
         let vruntime = current.vruntime.fetch_add(weighted, Ordering::Relaxed) + weighted;
         if current.prio() >= MAX_RT_PRIO {
-            let first = self.fair.first_key_value().map_or(vruntime, |((first, _), _)| vruntime.min(*first));
+            let first = self
+                .fair
+                .first_key_value()
+                .map_or(vruntime, |((first, _), _)| vruntime.min(*first));
             self.min_vruntime = self.min_vruntime.max(first);
         }
     }
@@ -167,8 +180,18 @@ mod tests {
     const SLICE: u64 = 1000;
 
     fn task(pid: i32, prio: i32) -> Arc<Green> {
-        let group = Arc::new(Group { leader: pid, live: 1.into() });
-        Arc::new(Green::new(pid, b"t", prio, Arc::new(Session::new(Box::new(|| ()))), group, None))
+        let group = Arc::new(Group {
+            leader: pid,
+            live: 1.into(),
+        });
+        Arc::new(Green::new(
+            pid,
+            b"t",
+            prio,
+            Arc::new(Session::new(Box::new(|| ()))),
+            group,
+            None,
+        ))
     }
 
     fn queue() -> (RunQueue, Arc<Green>) {
@@ -198,13 +221,23 @@ mod tests {
 
     #[test]
     fn turns() {
-        let check = |tasks: &[_], run, expected: [i32; 8]| assert_eq!(order(tasks, run), expected, "{tasks:?}");
+        let check = |tasks: &[_], run, expected: [i32; 8]| {
+            assert_eq!(order(tasks, run), expected, "{tasks:?}")
+        };
         check(&[], SLICE, [0; 8]);
         check(&[(1, 120)], SLICE, [1; 8]);
         check(&[(1, 120), (2, 120)], SLICE, [1, 2, 1, 2, 1, 2, 1, 2]);
-        check(&[(1, 120), (2, 120), (3, 120)], SLICE, [1, 2, 3, 1, 2, 3, 1, 2]);
+        check(
+            &[(1, 120), (2, 120), (3, 120)],
+            SLICE,
+            [1, 2, 3, 1, 2, 3, 1, 2],
+        );
         // Real time comes first, equals take turns; one that did not use its slice goes on.
-        check(&[(1, 120), (2, 50), (3, 50)], SLICE, [2, 3, 2, 3, 2, 3, 2, 3]);
+        check(
+            &[(1, 120), (2, 50), (3, 50)],
+            SLICE,
+            [2, 3, 2, 3, 2, 3, 2, 3],
+        );
         check(&[(1, 50), (2, 50)], SLICE / 2, [1; 8]);
         check(&[(1, 60), (2, 50)], SLICE, [2; 8]);
         // A quarter more per level: nice 3 gets about half of what nice 0 gets, nice 6 a quarter.
@@ -231,7 +264,9 @@ mod tests {
         assert!(queue.preempts(&task(3, 119)));
         assert!(queue.preempts(&task(3, 10)));
         let starved = task(3, 120);
-        starved.vruntime.store(queue.min_vruntime - 10 * SLICE as i64, Ordering::Relaxed);
+        starved
+            .vruntime
+            .store(queue.min_vruntime - 10 * SLICE as i64, Ordering::Relaxed);
         assert!(queue.preempts(&starved));
         assert_eq!(first.runtime.load(Ordering::Relaxed), 5 * SLICE);
     }
@@ -243,7 +278,9 @@ mod tests {
         for (pid, prio) in [(1, 50), (2, 120), (3, 120)] {
             queue.enqueue(task(pid, prio));
         }
-        let stolen: Vec<i32> = std::iter::from_fn(|| queue.steal()).map(|t| t.pid()).collect();
+        let stolen: Vec<i32> = std::iter::from_fn(|| queue.steal())
+            .map(|t| t.pid())
+            .collect();
         assert_eq!(stolen, [3, 2, 1]);
         assert_eq!(queue.waiting(), 0);
     }

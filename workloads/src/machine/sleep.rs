@@ -56,7 +56,11 @@ impl Armed {
     pub fn until(at: u64) -> Armed {
         let local = local();
         let over = Arc::new(AtomicBool::new(false));
-        local.timers.borrow_mut().push(Timer { at, task: local.current(), over: over.clone() });
+        local.timers.borrow_mut().push(Timer {
+            at,
+            task: local.current(),
+            over: over.clone(),
+        });
         Armed(over)
     }
 
@@ -78,7 +82,9 @@ pub(crate) async fn compute(seed: u64, steps: u64) -> u64 {
     let mut left = steps;
     while left > 0 {
         for _ in 0..left.min(STEPS) {
-            value = (value ^ (value >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(17);
+            value = (value ^ (value >> 29))
+                .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+                .rotate_left(17);
         }
         left = left.saturating_sub(STEPS);
         resched_point(Leave::Schedule).await;
@@ -110,11 +116,6 @@ async fn sleep_in(kind: u32, ns: u64) {
         Poll::Pending
     })
     .await;
-}
-
-/// Lets others run that deserve the CPU as much; stays runnable.
-pub(crate) fn yield_now() -> impl Future<Output = ()> {
-    leave_once(|| Some(Leave::Schedule))
 }
 
 /// Where the running task may be taken off its CPU if that is due: serves interrupts first.

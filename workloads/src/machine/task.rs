@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use utracefs::base::task::Task;
 
 /// Task states and exit states, with the bits that `prev_state` of sched_switch shows (proc_pid_stat(5) has the letters).
@@ -68,7 +70,14 @@ pub struct Green {
 }
 
 impl Green {
-    pub(super) fn new(pid: i32, comm: &[u8], prio: i32, session: Arc<Session>, group: Arc<Group>, body: Option<Body>) -> Green {
+    pub(super) fn new(
+        pid: i32,
+        comm: &[u8],
+        prio: i32,
+        session: Arc<Session>,
+        group: Arc<Group>,
+        body: Option<Body>,
+    ) -> Green {
         Green {
             ctx: Task::new(pid, group.leader, comm),
             pid,
@@ -112,7 +121,10 @@ impl Green {
     }
 
     pub(super) fn is_asleep(&self) -> bool {
-        matches!(self.state.load(Ordering::SeqCst), state::INTERRUPTIBLE | state::UNINTERRUPTIBLE)
+        matches!(
+            self.state.load(Ordering::SeqCst),
+            state::INTERRUPTIBLE | state::UNINTERRUPTIBLE
+        )
     }
 
     /// Takes the body out to poll it; `None` once it has ended.
@@ -137,14 +149,18 @@ pub struct Session {
     killed: AtomicBool,
     first: AtomicI32,
     alive: Mutex<usize>,
-    empty: Condvar,
     /// Told when the last task has left its CPU.
     on_empty: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Session {
     pub(super) fn new(on_empty: Box<dyn Fn() + Send + Sync>) -> Session {
-        Session { killed: AtomicBool::new(false), first: AtomicI32::new(0), alive: Mutex::new(0), empty: Condvar::new(), on_empty }
+        Session {
+            killed: AtomicBool::new(false),
+            first: AtomicI32::new(0),
+            alive: Mutex::new(0),
+            on_empty,
+        }
     }
 
     /// Pid of the task that it was started with; 0 before that.
@@ -173,7 +189,6 @@ impl Session {
         let mut alive = self.alive.lock();
         *alive -= 1;
         if *alive == 0 {
-            self.empty.notify_all();
             (self.on_empty)();
         }
     }
@@ -181,13 +196,5 @@ impl Session {
     /// Tasks that have not left their CPU for the last time.
     pub fn alive(&self) -> usize {
         *self.alive.lock()
-    }
-
-    /// Waits until no task is left.
-    pub fn wait_empty(&self) {
-        let mut alive = self.alive.lock();
-        while *alive > 0 {
-            self.empty.wait(&mut alive);
-        }
     }
 }

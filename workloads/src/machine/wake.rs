@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use super::cpu::Local;
 use super::task::{Green, state};
 use super::{Request, queue::RunQueue};
-use crate::events::sched::{trace_sched_migrate_task, trace_sched_wakeup, trace_sched_wakeup_new, trace_sched_waking};
+use crate::events::sched::{
+    trace_sched_migrate_task, trace_sched_wakeup, trace_sched_wakeup_new, trace_sched_waking,
+};
 
 impl Local {
     /// Wakes `task` if it sleeps, and says whether it did. `held`: locks that the caller holds.
@@ -32,7 +34,9 @@ impl Local {
         // Asleep on no queue: only we, with its wake lock, change its CPU.
         let dest = self.choose(home);
         if dest != home {
-            self.atomically(depth, || trace_sched_migrate_task(task, self.machine.cpus[dest].number));
+            self.atomically(depth, || {
+                trace_sched_migrate_task(task, self.machine.cpus[dest].number)
+            });
             task.cpu.store(dest, Ordering::SeqCst);
         }
         let cpu = &self.machine.cpus[dest];
@@ -63,7 +67,9 @@ impl Local {
     /// Queues a new task on the CPU with the least to do. `held`: locks that the caller holds.
     pub fn wake_new(&self, task: &Arc<Green>, held: u8) {
         let load = |index: usize| self.machine.cpus[index].load.load(Ordering::SeqCst);
-        let least = (0..self.machine.cpus.len()).min_by_key(|i| (load(*i), *i != self.index, *i)).unwrap_or(self.index);
+        let least = (0..self.machine.cpus.len())
+            .min_by_key(|i| (load(*i), *i != self.index, *i))
+            .unwrap_or(self.index);
         task.cpu.store(least, Ordering::SeqCst);
         let cpu = &self.machine.cpus[least];
         let waking = task.wake_lock.lock();
@@ -97,7 +103,10 @@ impl Local {
             return home;
         }
         // The waker's neighbours first.
-        (0..cpus.len()).map(|i| (self.index + i) % cpus.len()).find(|i| cpus[*i].is_free()).unwrap_or(home)
+        (0..cpus.len())
+            .map(|i| (self.index + i) % cpus.len())
+            .find(|i| cpus[*i].is_free())
+            .unwrap_or(home)
     }
 
     /// Real number of the CPU that `task` is on.

@@ -1,6 +1,8 @@
 //! What the jobs do. Each checks its own result and exits with 0 only if it is right.
 
-use crate::machine::{compute, exec, fork, pipe, set_prio, sleep, sleep_on_io, thread, wait_any, wait_pid};
+use crate::machine::{
+    compute, exec, fork, pipe, set_prio, sleep, sleep_on_io, thread, wait_any, wait_pid,
+};
 use crate::rng::Rng;
 
 /// Jobs of the same number are the same on every run.
@@ -65,8 +67,14 @@ async fn make(mut rng: Rng) -> Option<bool> {
 /// `cat | grep | sort` over blocks of numbers: tasks that wake each other.
 async fn pipeline(mut rng: Rng) -> Option<bool> {
     exec("/bin/sh");
-    let blocks: Vec<Vec<u64>> = (0..rng.within(4..9)).map(|_| (0..256).map(|_| rng.next()).collect()).collect();
-    let wanted = blocks.iter().flatten().filter(|number| **number % 2 == 0).count();
+    let blocks: Vec<Vec<u64>> = (0..rng.within(4..9))
+        .map(|_| (0..256).map(|_| rng.next()).collect())
+        .collect();
+    let wanted = blocks
+        .iter()
+        .flatten()
+        .filter(|number| **number % 2 == 0)
+        .count();
     let disk = rng.within(50 * US..300 * US);
     let (out, mut lines) = pipe(2);
     let (matches, mut matching) = pipe(2);
@@ -113,7 +121,9 @@ async fn pipeline(mut rng: Rng) -> Option<bool> {
 /// One process, two worker threads, requests and replies.
 async fn server(mut rng: Rng) -> Option<bool> {
     exec("/usr/sbin/httpd");
-    let requests: Vec<(u64, u64)> = (0..6).map(|_| (rng.next(), rng.within(20_000..120_000))).collect();
+    let requests: Vec<(u64, u64)> = (0..6)
+        .map(|_| (rng.next(), rng.within(20_000..120_000)))
+        .collect();
     let gap = rng.within(100 * US..800 * US);
     let (replies, mut answered) = pipe(2);
     let mut workers = Vec::new();
@@ -136,7 +146,10 @@ async fn server(mut rng: Rng) -> Option<bool> {
     let mut answers = 0;
     for (number, (seed, steps)) in requests.iter().enumerate() {
         sleep(gap).await;
-        workers[number % 2].send((number, *seed, *steps)).await.ok()?;
+        workers[number % 2]
+            .send((number, *seed, *steps))
+            .await
+            .ok()?;
         if number % 2 == 1 {
             for _ in 0..2 {
                 answered.recv().await?;

@@ -36,7 +36,9 @@ struct Sched {
 }
 
 fn open(shared: &Shared) -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(Sched { machine: Owner::shared(&shared.machine)? }))
+    Ok(Box::new(Sched {
+        machine: Owner::shared(&shared.machine)?,
+    }))
 }
 
 impl Engine for Sched {
@@ -46,7 +48,9 @@ impl Engine for Sched {
             let load = load.clone();
             Box::new(move || load.poke())
         };
-        let session = self.machine.boot("init", Box::pin(init(load.clone(), most)), on_empty);
+        let session = self
+            .machine
+            .boot("init", Box::pin(init(load.clone(), most)), on_empty);
         let mut rate = load.rate();
         let mut killed = false;
         loop {
@@ -103,7 +107,9 @@ async fn reap(jobs: &mut HashSet<i32>, load: &Load) {
             if jobs.remove(&pid) {
                 load.complete();
                 if status != 0 {
-                    log::error!("a job of the sched workload, pid {pid}, came to a wrong result: status {status:#x}");
+                    log::error!(
+                        "a job of the sched workload, pid {pid}, came to a wrong result: status {status:#x}"
+                    );
                 }
             }
         }

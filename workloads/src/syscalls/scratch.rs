@@ -88,8 +88,13 @@ fn remove_leftovers(base: &Path) {
 }
 
 fn is_scratch_name(name: &OsStr) -> bool {
-    let numbers = |rest: &str| rest.split_once('.').is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok());
-    name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(numbers)
+    let numbers = |rest: &str| {
+        rest.split_once('.')
+            .is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok())
+    };
+    name.to_str()
+        .and_then(|name| name.strip_prefix(PREFIX))
+        .is_some_and(numbers)
 }
 
 #[cfg(test)]
@@ -98,7 +103,9 @@ mod tests {
 
     #[test]
     fn names() {
-        let check = |name: &str, expected| assert_eq!(is_scratch_name(OsStr::new(name)), expected, "{name}");
+        let check = |name: &str, expected| {
+            assert_eq!(is_scratch_name(OsStr::new(name)), expected, "{name}")
+        };
         check("utracefs-syscalls.12.0", true);
         check("utracefs-syscalls.12", false);
         check("utracefs-syscalls.12.x", false);
@@ -108,10 +115,14 @@ mod tests {
 
     #[test]
     fn removed_at_the_end_and_when_left_behind() {
-        let base = std::env::temp_dir().join(format!("utracefs-scratch-test.{}", std::process::id()));
+        let base =
+            std::env::temp_dir().join(format!("utracefs-scratch-test.{}", std::process::id()));
         fs::create_dir(&base).unwrap();
         let names = || {
-            let mut names: Vec<_> = fs::read_dir(&base).unwrap().map(|e| e.unwrap().file_name()).collect();
+            let mut names: Vec<_> = fs::read_dir(&base)
+                .unwrap()
+                .map(|e| e.unwrap().file_name())
+                .collect();
             names.sort();
             names
         };
