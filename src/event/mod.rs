@@ -1,5 +1,6 @@
 //! Floor 2: events, their fields, their text and their tracepoints.
 
+pub mod ctype;
 pub mod declare;
 pub mod field;
 pub mod format;
