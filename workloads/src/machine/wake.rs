@@ -35,7 +35,7 @@ impl Local {
         let dest = self.choose(home);
         if dest != home {
             self.atomically(depth, || {
-                trace_sched_migrate_task(task, self.machine.cpus[dest].number)
+                trace_sched_migrate_task(task, self.number_of(task), self.machine.cpus[dest].number)
             });
             task.cpu.store(dest, Ordering::SeqCst);
         }
