@@ -174,7 +174,7 @@ mod native {
     /// Only with [`init`] true.
     pub fn restart_sequences(cpu: Option<usize>) {
         let (flags, number) = match cpu {
-            Some(cpu) => (libc::MEMBARRIER_CMD_FLAG_CPU as u32, cpu as i32),
+            Some(cpu) => (1, cpu as i32),
             None => (0, 0),
         };
         if membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, flags, number) {

@@ -15,7 +15,7 @@ use crate::base::text;
 use crate::event::declare::{Class, EventDecl, Print, SyscallDecl, section};
 use crate::event::field::{Field, Str};
 use crate::event::format::format_text;
-use crate::event::print_fmt::program::{CompileError, Env, Program};
+use crate::event::print_fmt::{CompileError, Env, Program};
 use crate::event::syscall;
 
 mod builtin;

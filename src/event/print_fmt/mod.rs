@@ -15,11 +15,13 @@
 //! | `compile` | expressions and conversions to steps |
 //! | `eval` | the value of an expression for a record |
 //! | `program` | the steps, rendered |
+//! | `fields` | a record without its `print fmt`, by its fields |
 //! | `number`, `helper`, `pointer` | text of numbers, of the `__print_` helpers, of `%p` and its kin |
 
 mod compile;
 mod constant;
 mod eval;
+mod fields;
 mod helper;
 mod lexer;
 pub mod literal;
@@ -28,11 +30,14 @@ mod parse;
 mod pointer;
 mod program;
 mod spec;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use fields::render_fields;
 pub use program::Program;
 
 /// What stands in the text where the record is too short for the value.

@@ -780,7 +780,10 @@ impl<'a> Parser<'a> {
         }
         matches!(
             (self.ahead(2), self.ahead(3)),
-            (Token::Mark(")"), Token::Word(_) | Token::Number(..) | Token::Mark("(")) | (Token::Mark("*"), Token::Mark(")" | "*"))
+            (
+                Token::Mark(")"),
+                Token::Word(_) | Token::Number(..) | Token::Mark("(")
+            ) | (Token::Mark("*"), Token::Mark(")" | "*"))
         )
     }
 
