@@ -10,3 +10,7 @@ pub mod instance;
 mod macros;
 pub mod output;
 pub mod ring;
+
+#[doc(hidden)]
+pub use macros::facade as __private;
+pub use macros::KernelTraceOps;

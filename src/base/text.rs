@@ -242,6 +242,15 @@ pub fn left(out: &mut Vec<u8>, text: &[u8], width: usize) {
     pad_to(out, start + width, b' ');
 }
 
+/// Appends nanoseconds as `SECONDS.MICROSECONDS`, the seconds right-aligned in `width`, what is below a microsecond cut.
+#[inline]
+pub fn seconds(out: &mut Vec<u8>, ns: u64, width: usize) {
+    let us = ns / 1000;
+    dec_right(out, us / 1_000_000, width, b' ');
+    out.push(b'.');
+    dec_right(out, us % 1_000_000, 6, b'0');
+}
+
 /// Appends a byte `n` times.
 #[inline]
 pub fn fill(out: &mut Vec<u8>, byte: u8, n: usize) {

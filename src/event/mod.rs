@@ -3,8 +3,10 @@
 pub mod ctype;
 pub mod declare;
 pub mod field;
+pub mod field_type;
 pub mod format;
 pub mod print_fmt;
 pub mod record;
 pub mod registry;
+pub mod syscall;
 pub mod tracepoint;
