@@ -37,3 +37,6 @@ macro_rules! define_event_trace {
         $crate::__event_name! { $($sections)* }
     };
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ pub use core::{compile_error, file, line};
 pub use pastey::paste;
 
 pub use crate::base::error::Result;
+pub use crate::base::patch::Key;
 pub use crate::base::rcu;
 pub use crate::event::declare::{Class, EventDecl, FieldDecl, MAX_PAYLOAD, Print, system_name, without_raw};
 pub use crate::event::field_type::{Assign, FieldType, Tail};
@@ -152,18 +153,19 @@ pub const fn c_print(text: &'static [u8]) -> Print {
 }
 
 /// Attaches one probe.
-pub fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
+///
+/// # Safety
+/// `func` must be a function of the tracepoint's type, and one that may be called with `data` at any time, by any thread.
+pub unsafe fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
     let mut changes = Changes::new();
-    // SAFETY: the macro passes a function of the tracepoint's own type, as data what that function takes
+    // SAFETY: the caller's promise.
     unsafe { changes.register(tracepoint, Probe { func, data })? };
-    changes.commit()?;
-    Ok(())
+    changes.commit()
 }
 
 /// Detaches one probe.
 pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
     let mut changes = Changes::new();
     changes.unregister(tracepoint, Probe { func, data })?;
-    changes.commit()?;
-    Ok(())
+    changes.commit()
 }

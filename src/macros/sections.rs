@@ -5,11 +5,11 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_name {
-    ($(#[$attr:meta])* pub $(($($vis:tt)*))? $name:ident, $($rest:tt)*) => {
-        $crate::__event_kops! { { [$(#[$attr])*] [pub $(($($vis)*))?] $name } $($rest)* }
+    ($(#[$($attr:tt)*])* pub $(($($vis:tt)*))? $name:ident, $($rest:tt)*) => {
+        $crate::__event_kops! { { [$(#[$($attr)*])*] [pub $(($($vis)*))?] $name } $($rest)* }
     };
-    ($(#[$attr:meta])* $name:ident, $($rest:tt)*) => {
-        $crate::__event_kops! { { [$(#[$attr])*] [pub] $name } $($rest)* }
+    ($(#[$($attr:tt)*])* $name:ident, $($rest:tt)*) => {
+        $crate::__event_kops! { { [$(#[$($attr)*])*] [pub] $name } $($rest)* }
     };
     ($($other:tt)*) => {
         $crate::__private::compile_error! {
@@ -22,10 +22,13 @@ macro_rules! __event_name {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_kops {
-    ($head:tt TP_lock $lock:tt $(,)? $($rest:tt)*) => {
+    ($head:tt, $($rest:tt)*) => {
         $crate::__event_kops! { $head $($rest)* }
     };
-    ($head:tt TP_kops($kops:ty $(,)?) $(,)? $($rest:tt)*) => {
+    ($head:tt TP_lock $lock:tt $($rest:tt)*) => {
+        $crate::__event_kops! { $head $($rest)* }
+    };
+    ($head:tt TP_kops($kops:ty $(,)?) $($rest:tt)*) => {
         $crate::__event_system! { $head [$kops] $($rest)* }
     };
     ($head:tt TP_kops $($other:tt)*) => {
@@ -40,7 +43,10 @@ macro_rules! __event_kops {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_system {
-    ($head:tt $kops:tt TP_system($($system:tt)+) $(,)? $($rest:tt)*) => {
+    ($head:tt $kops:tt, $($rest:tt)*) => {
+        $crate::__event_system! { $head $kops $($rest)* }
+    };
+    ($head:tt $kops:tt TP_system($($system:tt)+) $($rest:tt)*) => {
         $crate::__event_proto! { $head $kops [$($system)+] $($rest)* }
     };
     ($($other:tt)*) => {
@@ -54,18 +60,17 @@ macro_rules! __event_system {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_proto {
+    ($head:tt $kops:tt $system:tt, $($rest:tt)*) => {
+        $crate::__event_proto! { $head $kops $system $($rest)* }
+    };
     (
         $head:tt $kops:tt $system:tt
-        TP_PROTO($($(#[$attr:meta])* $arg:ident: $type:ty),* $(,)?) $(,)? $(TP_ARGS $args:tt $(,)?)?
-        TP_STRUCT__entry $($rest:tt)*
+        TP_PROTO($($(#[$attr:meta])* $arg:ident: $type:ty),* $(,)?) $($rest:tt)*
     ) => {
-        $crate::__event_entry! { $head $kops $system [$([$arg] [$type])*] TP_STRUCT__entry $($rest)* }
+        $crate::__event_entry! { $head $kops $system [$([$arg] [$type])*] $($rest)* }
     };
-    ($head:tt $kops:tt $system:tt TP_PROTO $proto:tt $(,)? $(TP_ARGS $args:tt $(,)?)? TP_STRUCT__entry $($rest:tt)*) => {
+    ($head:tt $kops:tt $system:tt TP_PROTO $($other:tt)*) => {
         $crate::__private::compile_error! { "TP_PROTO takes `name: Type` pairs: TP_PROTO(pid: i32, name: &str)" }
-    };
-    ($head:tt $kops:tt $system:tt TP_PROTO $proto:tt $($other:tt)*) => {
-        $crate::__private::compile_error! { "define_event_trace!: expected TP_STRUCT__entry{…} after TP_PROTO(…)" }
     };
     ($($other:tt)*) => {
         $crate::__private::compile_error! { "define_event_trace!: expected TP_PROTO(…) after TP_system(…)" }
@@ -76,19 +81,28 @@ macro_rules! __event_proto {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_entry {
+    ($head:tt $kops:tt $system:tt $proto:tt, $($rest:tt)*) => {
+        $crate::__event_entry! { $head $kops $system $proto $($rest)* }
+    };
+    ($head:tt $kops:tt $system:tt $proto:tt TP_ARGS $args:tt $($rest:tt)*) => {
+        $crate::__event_entry! { $head $kops $system $proto $($rest)* }
+    };
     (
         $head:tt $kops:tt $system:tt $proto:tt
-        TP_STRUCT__entry { $($(#[$attr:meta])* $field:ident: $type:ty $(as $ctype:literal)?),* $(,)? } $(,)? $($rest:tt)*
+        TP_STRUCT__entry { $($(#[$attr:meta])* $field:ident: $type:ty $(as $ctype:literal)?),* $(,)? } $($rest:tt)*
     ) => {
         $crate::__event_assign! { $head $kops $system $proto [$([$field] [$type] [$($ctype)?])*] $($rest)* }
     };
     ($head:tt $kops:tt $system:tt $proto:tt TP_STRUCT__entry ( $($fields:tt)* ) $($rest:tt)*) => {
         $crate::__event_entry! { $head $kops $system $proto TP_STRUCT__entry { $($fields)* } $($rest)* }
     };
-    ($($other:tt)*) => {
+    ($head:tt $kops:tt $system:tt $proto:tt TP_STRUCT__entry $($other:tt)*) => {
         $crate::__private::compile_error! {
             "TP_STRUCT__entry takes fields: TP_STRUCT__entry{ count: u32, pid: i32 as \"pid_t\" }"
         }
+    };
+    ($($other:tt)*) => {
+        $crate::__private::compile_error! { "define_event_trace!: expected TP_STRUCT__entry{…} after TP_PROTO(…)" }
     };
 }
 
@@ -96,9 +110,12 @@ macro_rules! __event_entry {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_assign {
+    ($head:tt $kops:tt $system:tt $proto:tt $entry:tt, $($rest:tt)*) => {
+        $crate::__event_assign! { $head $kops $system $proto $entry $($rest)* }
+    };
     (
         $head:tt $kops:tt $system:tt $proto:tt $entry:tt
-        TP_fast_assign { $($field:ident $(: $value:expr)?),* $(,)? } $(,)? $($rest:tt)*
+        TP_fast_assign { $($field:ident $(: $value:expr)?),* $(,)? } $($rest:tt)*
     ) => {
         $crate::__event_ident! { $head $kops $system $proto $entry [$([$field] [$($value)?])*] $($rest)* }
     };
@@ -119,9 +136,18 @@ macro_rules! __event_assign {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event_ident {
+    ($head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt, $($rest:tt)*) => {
+        $crate::__event_ident! { $head $kops $system $proto $entry $assign $($rest)* }
+    };
     (
         $head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt
-        TP_ident($ident:ident $(,)?) $(,)? $($rest:tt)*
+        TP_ident($ident:ident $(,)?), $($rest:tt)*
+    ) => {
+        $crate::__event_printk! { $head $kops $system $proto $entry $assign $ident $($rest)* }
+    };
+    (
+        $head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt
+        TP_ident($ident:ident $(,)?) $($rest:tt)*
     ) => {
         $crate::__event_printk! { $head $kops $system $proto $entry $assign $ident $($rest)* }
     };
@@ -204,19 +230,25 @@ macro_rules! __event_emit {
         [$([$assigned:ident] [$($value:expr)?])*]
         $entry:ident $print:tt
     ) => {
-        $crate::__define_key! { $key }
+        #[doc(hidden)]
+        #[allow(non_upper_case_globals)]
+        static $key: $crate::__private::Key = $crate::__private::Key::new();
 
         #[doc(hidden)]
         #[allow(non_upper_case_globals)]
-        static $tracepoint: $crate::__private::Tracepoint =
-            $crate::__new_tracepoint!($key, $crate::__private::without_raw(stringify!($name)));
+        static $tracepoint: $crate::__private::Tracepoint = $crate::__private::Tracepoint::new(
+            $crate::__private::without_raw(stringify!($name)),
+            &$key,
+            $crate::__private::file!(),
+            $crate::__private::line!(),
+        );
 
         $($attrs)*
         #[doc = concat!("Fires the event `", stringify!($name), "`: one jump over nothing while nobody listens.")]
         #[inline(always)]
         #[allow(non_snake_case, private_interfaces, clippy::too_many_arguments)]
         $($vis)+ fn $trace($($arg: $type),*) {
-            if $crate::__branch!($key) {
+            if $crate::__static_branch!($key) {
                 $fire($($arg),*)
             }
         }
@@ -225,7 +257,7 @@ macro_rules! __event_emit {
         #[inline(always)]
         #[allow(non_snake_case, dead_code)]
         $($vis)+ fn $enabled() -> bool {
-            $crate::__branch!($key)
+            $crate::__static_branch!($key)
         }
 
         #[doc = concat!("Has `func` called with `data` and the arguments whenever `", stringify!($name), "` fires.")]
@@ -237,7 +269,8 @@ macro_rules! __event_emit {
             func: fn(*const () $(, $type)*),
             data: *const (),
         ) -> $crate::__private::Result<()> {
-            $crate::__private::register(&$tracepoint, func as *const (), data)
+            // SAFETY: the type is the tracepoint's, and a safe function may be called with any pointer.
+            unsafe { $crate::__private::register(&$tracepoint, func as *const (), data) }
         }
 
         #[doc = concat!("Undoes `register_trace_", stringify!($name), "`; when it returns, no call is running any more.")]

@@ -12,9 +12,9 @@ use super::EventDecl;
 
 unsafe extern "C" {
     #[link_name = "__start_utracefs_events"]
-    static START: [*const EventDecl; 0];
+    static START: [*const (); 0];
     #[link_name = "__stop_utracefs_events"]
-    static STOP: [*const EventDecl; 0];
+    static STOP: [*const (); 0];
 }
 
 /// The events that are linked into this program, in no particular order. An event may come up more than once.

@@ -22,7 +22,7 @@ pub(super) enum Ty {
     Str,
     Pointer,
     Array { count: usize, bits: u8, signed: bool },
-    Dynamic { bits: u8, signed: bool },
+    Dynamic { bits: u8 },
     Opaque,
 }
 
@@ -575,7 +575,7 @@ impl<'a> Translator<'a> {
             Kind::Bool => Ty::Bool,
             Kind::Pointer => Ty::Pointer,
             Kind::Array(count) => Ty::Array { count, bits, signed },
-            Kind::DynArray => Ty::Dynamic { bits, signed },
+            Kind::DynArray => Ty::Dynamic { bits },
             _ => Ty::Opaque,
         })
     }
@@ -799,7 +799,7 @@ impl<'a> Translator<'a> {
         Val::atom(if self.is(helper, b"__get_str") {
             Ty::Str
         } else if self.is(helper, b"__get_dynamic_array") {
-            Ty::Dynamic { bits: field.shape.elem * 8, signed: field.shape.signed }
+            Ty::Dynamic { bits: field.shape.elem * 8 }
         } else {
             Ty::Int { bits: 32, signed: true }
         })
