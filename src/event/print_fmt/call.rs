@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::lexer::{At, Token};
 use super::parse::Parser;
 use super::tree::{Elem, Helper, Id, Node, Ty};
-use super::{CompileError, constant};
+use super::CompileError;
 use super::eval::Op;
 use crate::event::ctype::CInt;
 use crate::event::field::FieldKind;

@@ -472,25 +472,17 @@ impl Generator<'_> {
 
     /// Brings the value on top from one type into another, if that can change it.
     fn wrap(&mut self, from: CInt, int: CInt) {
-        let fits =
-            int == from || int.size == 8 || int.size > from.size && (!from.signed || int.signed);
-        if fits {
+        if int.holds(from) {
             return;
         }
-        match self.code[..] {
-            [Ins::Push(v)] => self.code[0] = Ins::Push(int.wrap(v)),
-            [Ins::Load(load)] if int.size <= load.int.size => {
-                let skip = if cfg!(target_endian = "big") {
-                    u16::from(load.int.size - int.size)
-                } else {
-                    0
-                };
-                self.code[0] = Ins::Load(Load {
-                    offset: load.offset.saturating_add(skip),
-                    int,
-                });
-            }
-            _ => self.code.push(Ins::Wrap(int)),
+        let narrowed = match self.code[..] {
+            [Ins::Push(v)] => Some(Ins::Push(int.wrap(v))),
+            [Ins::Load(load)] => load.narrow(int).map(Ins::Load),
+            _ => None,
+        };
+        match narrowed {
+            Some(ins) => self.code[0] = ins,
+            None => self.code.push(Ins::Wrap(int)),
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) struct Parser<'a> {
     pub(super) tree: Tree,
     nesting: u16,
     /// In a table: whether a name was met whose value nobody knows.
-    unknown: Option<bool>,
+    pub(super) unknown: Option<bool>,
 }
 
 impl<'a> Parser<'a> {
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
         let no = self.expression()?;
         let cond = self.tree.truth(cond)?;
         let (a, b) = (self.tree.get(yes).ty, self.tree.get(no).ty);
-        let null = |p: &Self, id| p.constant(id) == Some(0);
+        let null = |p: &Self, id| p.tree.constant(id) == Some(0);
         let (yes, no, ty) = match (a, b) {
             (Ty::Int(x), Ty::Int(y)) => {
                 let int = x.common(y);

@@ -210,9 +210,7 @@ impl Tree {
         if let Node::Num(v) = e.node {
             return self.add(Node::Num(int.wrap(v)), ty, position, &[]);
         }
-        let fits =
-            int == from || int.size == 8 || int.size > from.size && (!from.signed || int.signed);
-        if fits {
+        if int.holds(from) {
             if e.ty == ty {
                 return Ok(id);
             }
@@ -228,18 +226,9 @@ impl Tree {
             return Ok(self.nodes.len() as Id - 1);
         }
         if let Node::Load(load) = e.node
-            && int.size <= load.int.size
+            && let Some(part) = load.narrow(int)
         {
-            let skip = if cfg!(target_endian = "big") {
-                u16::from(load.int.size - int.size)
-            } else {
-                0
-            };
-            let load = Load {
-                offset: load.offset.saturating_add(skip),
-                int,
-            };
-            return self.add(Node::Load(load), ty, position, &[]);
+            return self.add(Node::Load(part), ty, position, &[]);
         }
         self.add(Node::Wrap(int, id), ty, position, &[id])
     }
