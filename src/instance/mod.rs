@@ -1,1 +1,16 @@
-//! Floor 4: trace instances.
+//! Floor 4: trace instances. A [`Tracing`] is one tracefs: the registry of events, the top-level instance and the named
+//! ones. A [`TraceArray`] is an instance: a ring buffer, an [`EventFile`] per event, options and marks.
+
+pub mod cmdlines;
+pub mod error_log;
+pub mod event_file;
+pub mod marker;
+pub mod options;
+pub mod set_event;
+pub mod trace_array;
+pub mod tracing;
+
+pub use event_file::EventFile;
+pub use options::{Option as TraceOption, Options};
+pub use trace_array::TraceArray;
+pub use tracing::Tracing;

@@ -1,1 +1,9 @@
-//! Floor 6: the text of traces.
+//! Floor 6: the text of traces: headers, lines, the CPUs merged by time (Documentation/trace/ftrace.rst, "Output format").
+
+mod header;
+mod line;
+mod pipe;
+mod trace;
+
+pub use pipe::{PipeReader, Piped};
+pub use trace::TraceReader;

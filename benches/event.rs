@@ -1,0 +1,155 @@
+//! What a tracepoint costs: its site while it is off, an event while it is on, in one instance and in two, beside
+//! LTTng-UST in the same rounds (`--rival FILE`, see benches/run).
+#![allow(missing_docs)]
+
+mod harness;
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::hint::black_box;
+use std::sync::Arc;
+
+use harness::{Options, Variant, bench, passes};
+use utracefs::define_event_trace;
+use utracefs::event::registry::Registry;
+use utracefs::instance::{TraceArray, Tracing};
+use utracefs::ring::Way;
+
+define_event_trace!(
+    two,
+    TP_system(bench),
+    TP_PROTO(a: u32, b: u32),
+    TP_STRUCT__entry{ a: u32, b: u32 },
+    TP_fast_assign{ a: a, b: b },
+    TP_ident(__entry),
+    TP_printk("a={} b={}", __entry.a, __entry.b)
+);
+
+define_event_trace!(
+    text,
+    TP_system(bench),
+    TP_PROTO(s: &CStr),
+    TP_STRUCT__entry{ s: DynStr },
+    TP_fast_assign{ s: s },
+    TP_ident(__entry),
+    TP_printk("s={}", __entry.s)
+);
+
+const TEXT: &CStr = c"0123456789abcdef0123456789abcde";
+
+/// LTTng-UST's probes, built as a shared library.
+#[derive(Clone, Copy)]
+struct Rival {
+    two: extern "C" fn(u64),
+    text: extern "C" fn(u64, *const c_char),
+    dense: extern "C" fn(u64),
+}
+
+impl Rival {
+    fn load(path: &str) -> Option<Rival> {
+        let file = CString::new(path).ok()?;
+        // SAFETY: plain dlopen and dlsym; the four symbols have the types that benches/lttng/probe.c gives them.
+        unsafe {
+            let library = libc::dlopen(file.as_ptr(), libc::RTLD_NOW);
+            if library.is_null() {
+                eprintln!("{path}: {}", CStr::from_ptr(libc::dlerror()).to_string_lossy());
+                return None;
+            }
+            let symbol = |name: &CStr| Some(libc::dlsym(library, name.as_ptr())).filter(|s| !s.is_null());
+            let on = std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(symbol(c"rival_on")?);
+            for _ in 0..300 {
+                if on() != 0 {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            assert!(on() != 0, "no LTTng session has rival:two enabled");
+            Some(Rival {
+                two: std::mem::transmute::<*mut c_void, extern "C" fn(u64)>(symbol(c"rival_two")?),
+                text: std::mem::transmute::<*mut c_void, extern "C" fn(u64, *const c_char)>(symbol(c"rival_text")?),
+                dense: std::mem::transmute::<*mut c_void, extern "C" fn(u64)>(symbol(c"rival_dense")?),
+            })
+        }
+    }
+}
+
+/// Sixteen sites in a row with nothing else.
+#[inline(never)]
+fn dense(n: u64) {
+    macro_rules! sites {
+        ($x:ident, $i:ident: $($k:literal)*) => {$( trace_two(black_box($x + $k), black_box($i)); )*};
+    }
+    let x = black_box(7u32);
+    for i in 0..n as u32 {
+        sites!(x, i: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    }
+}
+
+#[inline(never)]
+fn dense_nothing(n: u64) {
+    let x = black_box(7u32);
+    for i in 0..n as u32 {
+        for k in 0..16 {
+            black_box((black_box(x + k), black_box(i)));
+        }
+    }
+}
+
+fn enable(array: &Arc<TraceArray>, word: &str, on: bool) {
+    let word = if on { word.to_string() } else { format!("!{word}") };
+    array.set_event(word.as_bytes()).expect("the event exists");
+}
+
+fn main() {
+    let rival = std::env::args().skip_while(|a| a != "--rival").nth(1).and_then(|f| Rival::load(&f));
+    let tracing = Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto).expect("memory for the buffers");
+    let top = tracing.top().clone();
+    let second = tracing.make(b"second").expect("memory for a second instance");
+    let name = rival.map(|_| "LTTng-UST");
+    let (two_on, two_off) = (|| enable(&top, "bench:two", true), || enable(&top, "bench:two", false));
+    let (text_on, text_off) = (|| enable(&top, "bench:text", true), || enable(&top, "bench:text", false));
+
+    let mut o = Options::from_args(160_000, 21);
+    let off = || Variant::new("off: two u32", |n| passes(n, |x, i| trace_two(x as u32, i as u32)));
+    let looped = || Variant::new("loop", |n| passes(n, |_, _| ()));
+    for threads in 1..=if o.once.is_some() { 1 } else { 2 } {
+        o.threads = threads;
+        let mut variants = vec![looped(), off()];
+        if let Some(r) = rival {
+            variants.push(Variant::new("LTTng-UST", move |n| (r.two)(n)));
+        }
+        let on = |n| passes(n, |x, i| trace_two(x as u32, i as u32));
+        variants.push(Variant::new("on: two u32", on).around(two_on, two_off));
+        variants.push(Variant::new("on in two instances: two u32", on).around(
+            || {
+                enable(&top, "bench:two", true);
+                enable(&second, "bench:two", true);
+            },
+            || {
+                enable(&top, "bench:two", false);
+                enable(&second, "bench:two", false);
+            },
+        ));
+        bench("Two u32", &o, &variants, name);
+
+        let mut variants = vec![looped()];
+        if let Some(r) = rival {
+            variants.push(Variant::new("LTTng-UST", move |n| (r.text)(n, TEXT.as_ptr())));
+        }
+        let on = |n| passes(n, |_, _| trace_text(black_box(TEXT)));
+        variants.push(Variant::new("on: 31 characters", on).around(text_on, text_off));
+        bench("A string of 31 characters", &o, &variants, name);
+    }
+    if o.once.is_some() {
+        return;
+    }
+    o.threads = 1;
+    o.passes = 100_000;
+    o.per_pass = 16;
+    let mut variants = vec![Variant::new("nothing", dense_nothing), Variant::new("off", dense)];
+    if let Some(r) = rival {
+        // with a session its sites are on: the figure of its site while off needs a run without one
+        let _ = r.dense;
+    }
+    bench("Sixteen sites in a row, off", &o, &variants, None);
+    variants.clear();
+}

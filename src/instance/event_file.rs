@@ -1,0 +1,188 @@
+//! One event in one instance: whether it is enabled there, and the way of a record from the probe into the buffer.
+
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+
+use super::cmdlines::Cmdlines;
+use super::trace_array::TraceArray;
+use crate::base::error::{Errno, Error, Result};
+use crate::base::parse;
+use crate::base::sync::{AtomicU32, Ordering};
+use crate::base::task;
+use crate::event::registry::Event;
+use crate::event::tracepoint::{Changes, Probe};
+use crate::ring::Buffer;
+
+/// Bits of [`EventFile::state`].
+mod bit {
+    /// Recording into this instance was asked for.
+    pub const ENABLED: u32 = 1;
+    /// The instance remembers task names.
+    pub const RECORD_CMD: u32 = 2;
+    /// The instance remembers process ids.
+    pub const RECORD_TGID: u32 = 4;
+    /// Record nothing: what the event's records need is being taken away.
+    pub const OFF: u32 = 8;
+}
+
+/// One event in one instance.
+///
+/// Its address is the data of the probe that the event's macro made, so it does not move and outlives, by one grace
+/// period, its registration.
+pub struct EventFile {
+    id: u16,
+    state: AtomicU32,
+    buffer: Arc<Buffer>,
+    cmdlines: Arc<Cmdlines>,
+    event: Arc<Event>,
+    array: Weak<TraceArray>,
+}
+
+impl EventFile {
+    /// A file of `array`, disabled; `names`: whether the instance remembers task names and process ids.
+    pub(super) fn new(
+        event: Arc<Event>,
+        array: Weak<TraceArray>,
+        buffer: Arc<Buffer>,
+        cmdlines: Arc<Cmdlines>,
+        names: (bool, bool),
+    ) -> EventFile {
+        let file = EventFile {
+            id: event.id,
+            state: AtomicU32::new(0),
+            buffer: buffer,
+            cmdlines,
+            event,
+            array,
+        };
+        file.set_names(names.0, names.1);
+        file
+    }
+
+    /// The event.
+    pub fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// The instance, while it exists.
+    pub fn array(&self) -> Option<Arc<TraceArray>> {
+        self.array.upgrade()
+    }
+
+    /// Whether the event is recorded in this instance.
+    pub fn is_enabled(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & bit::ENABLED != 0
+    }
+
+    /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2).
+    pub fn enable_text(&self) -> &'static str {
+        if self.is_enabled() { "1" } else { "0" }
+    }
+
+    /// Switches recording; the tracepoint follows when `changes` is committed. Called under the instance's event lock.
+    pub(super) fn set_enabled(self: &Arc<Self>, on: bool, changes: &mut Changes) -> Result<()> {
+        if self.is_enabled() == on {
+            return Ok(());
+        }
+        let Some(decl) = self.event.decl else {
+            return Err(Error::new(Errno::EINVAL));
+        };
+        let probe = Probe { func: decl.probe, data: Arc::as_ptr(self).cast() };
+        if on {
+            self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
+            if let Err(e) = changes.register(decl.tracepoint, probe) {
+                self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
+                return Err(e);
+            }
+        } else {
+            // a probe that is still running writes nothing any more
+            self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
+            changes.unregister(decl.tracepoint, probe)?;
+            // running probes may hold this file for one more grace period
+            changes.defer(self.clone());
+        }
+        Ok(())
+    }
+
+    /// Which of names and process ids the instance remembers.
+    pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
+        let set = |on, bit| {
+            if on {
+                self.state.fetch_or(bit, Ordering::Relaxed);
+            } else {
+                self.state.fetch_and(!bit, Ordering::Relaxed);
+            }
+        };
+        set(cmd, bit::RECORD_CMD);
+        set(tgid, bit::RECORD_TGID);
+    }
+
+    /// What `filter` reads.
+    pub fn filter(&self) -> String {
+        String::from("none\n")
+    }
+
+    /// Sets the filter: `0` clears it, no other text is understood yet and gets `EINVAL`.
+    pub fn set_filter(&self, input: &[u8]) -> Result<()> {
+        match parse::trim(input) {
+            b"0" => Ok(()),
+            _ => Err(Error::new(Errno::EINVAL)),
+        }
+    }
+
+    /// Begins a record: its first eight bytes (`common_type`, `common_flags`, `common_preempt_count`, `common_pid`), or
+    /// `None` if this event is not to be recorded here and now.
+    #[inline(always)]
+    pub fn begin(&self) -> Option<u64> {
+        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+            return None;
+        }
+        Some(task::current().head() | u64::from(self.id))
+    }
+
+    /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
+    /// task's name can be shown. `LEN` is the length if it is known at compile time, else 0.
+    ///
+    /// # Safety
+    /// `payload` points to `len` bytes of a complete record, aligned to 8; the 4 bytes before it are writable, up to 15
+    /// bytes behind it readable.
+    #[inline(always)]
+    pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
+        let task = task::current();
+        if task.is_placed() {
+            // SAFETY: the caller's promise
+            unsafe { self.commit_placed(payload, len) };
+        } else {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append::<LEN>(payload, len) };
+        }
+        if task.saved() != self.cmdlines.generation() {
+            self.remember();
+        }
+    }
+
+    /// The record's task gives CPU or time.
+    #[cold]
+    #[inline(never)]
+    unsafe fn commit_placed(&self, payload: *mut u8, len: usize) {
+        // SAFETY: as in `commit`
+        let record = unsafe { core::slice::from_raw_parts(payload, len) };
+        let place = task::current().place().unwrap_or_default();
+        self.buffer.append_at(place.cpu.map(|c| c as usize), place.time, record);
+    }
+
+    /// Enters the current task's name and process id in the table, as far as the instance wants them.
+    #[cold]
+    #[inline(never)]
+    fn remember(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        let generation = self.cmdlines.generation();
+        let task = task::current();
+        task.refresh_comm();
+        let name = (state & bit::RECORD_CMD != 0).then(|| task.comm());
+        let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
+        if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
+            task.set_saved(generation);
+        }
+    }
+}

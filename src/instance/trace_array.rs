@@ -1,0 +1,417 @@
+//! A trace instance: its buffer, its event files, its options.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
+use super::cmdlines::Cmdlines;
+use super::error_log::ErrorLog;
+use super::event_file::EventFile;
+use super::marker;
+use super::options::{Option as TraceOption, Options};
+use super::set_event::Which;
+use crate::base::clock::ClockId;
+use crate::base::error::{Errno, Error, Result};
+use crate::base::parse;
+use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::base::task::Task;
+use crate::event::registry::Registry;
+use crate::event::tracepoint::Changes;
+use crate::ring::{Buffer, Config};
+
+/// What an `enable` file above the events reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enabled {
+    /// `0`: none of the events.
+    None,
+    /// `1`: all of them.
+    All,
+    /// `X`: some.
+    Some,
+    /// `?`: there is no event to enable.
+    NoEvents,
+}
+
+impl Enabled {
+    /// The file's character.
+    pub fn text(self) -> &'static str {
+        match self {
+            Enabled::None => "0",
+            Enabled::All => "1",
+            Enabled::Some => "X",
+            Enabled::NoEvents => "?",
+        }
+    }
+}
+
+/// Which consuming readers of text are open.
+#[derive(Default)]
+struct Pipes {
+    all: bool,
+    cpus: Vec<usize>,
+}
+
+/// `tracing_on` as its file reads it, and what else keeps recording off.
+struct On {
+    tracing_on: bool,
+    /// Open readers of `trace` that came while pause-on-trace was set.
+    paused: u32,
+}
+
+/// One trace instance.
+///
+/// Lock order: `events` is taken before the locks of tracepoints; all other locks are leaves.
+pub struct TraceArray {
+    name: Vec<u8>,
+    buffer: Arc<Buffer>,
+    options: Options,
+    registry: Arc<Registry>,
+    cmdlines: Arc<Cmdlines>,
+    /// In the order of `available_events`.
+    files: Vec<Arc<EventFile>>,
+    by_id: BTreeMap<u16, usize>,
+    /// Serialises enabling, so that what files say and what is registered agree.
+    events: Mutex<()>,
+    errors: Mutex<ErrorLog>,
+    pipes: Mutex<Pipes>,
+    on: Mutex<On>,
+    /// Open files that keep the instance from being removed.
+    users: AtomicU32,
+    removed: AtomicBool,
+}
+
+impl TraceArray {
+    /// A new instance with every event of `registry`, all disabled.
+    pub(super) fn new(
+        name: &[u8],
+        config: &Config,
+        options: Options,
+        registry: &Arc<Registry>,
+        cmdlines: Arc<Cmdlines>,
+    ) -> Result<Arc<TraceArray>> {
+        let buffer = Arc::new(Buffer::new(config)?);
+        let names = (options.get(TraceOption::RecordCmd), options.get(TraceOption::RecordTgid));
+        Ok(Arc::new_cyclic(|me: &Weak<TraceArray>| {
+            let file = |event: &Arc<_>| {
+                Arc::new(EventFile::new(Arc::clone(event), me.clone(), buffer.clone(), cmdlines.clone(), names))
+            };
+            let files: Vec<_> = registry.available().map(file).collect();
+            TraceArray {
+                name: name.into(),
+                by_id: files.iter().enumerate().map(|(i, f)| (f.event().id, i)).collect(),
+                files,
+                buffer: buffer.clone(),
+                options,
+                registry: registry.clone(),
+                cmdlines: cmdlines.clone(),
+                events: Mutex::new(()),
+                errors: Mutex::new(ErrorLog::default()),
+                pipes: Mutex::new(Pipes::default()),
+                on: Mutex::new(On { tracing_on: true, paused: 0 }),
+                users: AtomicU32::new(0),
+                removed: AtomicBool::new(false),
+            }
+        }))
+    }
+
+    /// The instance's name; empty for the top level.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Whether this is the top level.
+    pub fn is_top(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// The instance's ring buffer.
+    pub fn buffer(&self) -> &Arc<Buffer> {
+        &self.buffer
+    }
+
+    /// The events, the same in all instances.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The remembered task names, the same in all instances.
+    pub fn cmdlines(&self) -> &Arc<Cmdlines> {
+        &self.cmdlines
+    }
+
+    /// The instance's options.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The last errors of the instance's commands.
+    pub fn errors(&self) -> &Mutex<ErrorLog> {
+        &self.errors
+    }
+
+    // Recording
+
+    /// Whether `tracing_on` reads 1.
+    pub fn is_on(&self) -> bool {
+        self.on.lock().tracing_on
+    }
+
+    /// Writes `tracing_on`: whether this instance records. Readers that wait are woken when it goes off.
+    pub fn set_on(&self, on: bool) {
+        let mut state = self.on.lock();
+        state.tracing_on = on;
+        self.buffer.set_recording(on && state.paused == 0);
+        drop(state);
+        if !on {
+            self.buffer.wake_all();
+        }
+    }
+
+    /// A reader opens `trace`: while pause-on-trace is set nothing is recorded until the guard is dropped.
+    pub fn pause(self: &Arc<Self>) -> Pause {
+        let paused = self.options.get(TraceOption::PauseOnTrace);
+        if paused {
+            let mut state = self.on.lock();
+            state.paused += 1;
+            self.buffer.set_recording(false);
+        }
+        Pause { array: paused.then(|| self.clone()) }
+    }
+
+    /// Forgets what was recorded, on one CPU or all, and zeroes its counters.
+    pub fn clear(&self, cpu: Option<usize>) {
+        self.buffer.reset(cpu);
+    }
+
+    /// Sets an option and what goes with it.
+    pub fn set_option(&self, option: TraceOption, on: bool) {
+        self.options.set(option, on);
+        match option {
+            TraceOption::Overwrite => self.buffer.set_overwrite(on),
+            TraceOption::RecordCmd | TraceOption::RecordTgid => {
+                let names = (self.options.get(TraceOption::RecordCmd), self.options.get(TraceOption::RecordTgid));
+                for file in &self.files {
+                    file.set_names(names.0, names.1);
+                }
+                self.cmdlines.refresh();
+            }
+            _ => (),
+        }
+    }
+
+    /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
+    pub fn write_options(&self, input: &[u8]) -> Result<()> {
+        let word = parse::trim(input);
+        let found = TraceOption::by_name(word).map(|o| (o, true));
+        let found = found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
+        let (option, on) = found.ok_or(Error::new(Errno::EINVAL))?;
+        self.set_option(option, on);
+        Ok(())
+    }
+
+    /// Writes `trace_clock`: the name of a clock. Every success clears the buffer; an unknown name is `EINVAL`.
+    pub fn set_clock(&self, input: &[u8]) -> Result<()> {
+        let name = core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
+        let clock = ClockId::by_name(name).ok_or(Error::new(Errno::EINVAL))?;
+        self.buffer.set_clock(clock)
+    }
+
+    /// Writes `buffer_size_kb`: KiB per CPU, of one CPU or all.
+    pub fn set_size_kb(&self, cpu: Option<usize>, input: &[u8]) -> Result<()> {
+        let kb = parse::number(input)?;
+        if kb == 0 {
+            return Err(Error::new(Errno::EINVAL));
+        }
+        let bytes = kb.checked_mul(1024).ok_or(Error::new(Errno::ENOMEM))?;
+        let data = self.buffer.subbuf_size() as u64 - crate::ring::PAGE_HEADER as u64;
+        let subbufs = usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
+        self.buffer.resize(cpu, subbufs)
+    }
+
+    /// What `buffer_size_kb` of a CPU reads: the data its sub-buffers hold.
+    pub fn size_kb(&self, cpu: usize) -> u64 {
+        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64 / 1024
+    }
+
+    /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
+    /// forbidden `EINVAL`.
+    pub fn mark(&self, writer: &Task, text: &[u8]) -> Result<usize> {
+        if !self.options.get(TraceOption::Markers) {
+            return Err(Error::new(Errno::EINVAL));
+        }
+        marker::write(&self.buffer, writer, text)
+    }
+
+    // Events
+
+    /// The event files in the order of `available_events`.
+    pub fn files(&self) -> &[Arc<EventFile>] {
+        &self.files
+    }
+
+    /// The file of an event, by its id.
+    pub fn file(&self, id: u16) -> Option<&Arc<EventFile>> {
+        self.by_id.get(&id).map(|i| &self.files[*i])
+    }
+
+    /// What `enable` of a system, or of all systems, reads.
+    pub fn enabled(&self, system: Option<&str>) -> Enabled {
+        let (mut on, mut off) = (false, false);
+        for file in self.files.iter().filter(|f| system.is_none_or(|s| f.event().system == s)) {
+            if file.is_enabled() {
+                on = true;
+            } else {
+                off = true;
+            }
+        }
+        match (on, off) {
+            (false, false) => Enabled::NoEvents,
+            (true, false) => Enabled::All,
+            (false, true) => Enabled::None,
+            (true, true) => Enabled::Some,
+        }
+    }
+
+    /// Enables or disables one event.
+    pub fn enable(&self, file: &Arc<EventFile>, on: bool) -> Result<()> {
+        self.enable_which(on, |f| Arc::ptr_eq(f, file)).map(drop)
+    }
+
+    /// Enables or disables all events of a system, or of all systems.
+    pub fn enable_all(&self, system: Option<&str>, on: bool) -> Result<()> {
+        self.enable_which(on, |f| system.is_none_or(|s| f.event().system == s)).map(drop)
+    }
+
+    /// Takes one word of `set_event`: an event, a system, or with `!` before it what to disable. Matches nothing:
+    /// `EINVAL`.
+    pub fn set_event(&self, word: &[u8]) -> Result<()> {
+        let (word, on) = match word.strip_prefix(b"!") {
+            Some(rest) => (rest, false),
+            None => (word, true),
+        };
+        let which = Which::parse(word).ok_or(Error::new(Errno::EINVAL))?;
+        match self.enable_which(on, |f| which.matches(f))? {
+            0 => Err(Error::new(Errno::EINVAL)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets all files that `which` picks, with one patch of the code for all; returns how many it picked.
+    fn enable_which(&self, on: bool, which: impl Fn(&Arc<EventFile>) -> bool) -> Result<usize> {
+        let _lock = self.events.lock();
+        if on && self.removed.load(Ordering::Relaxed) {
+            return Err(Error::new(Errno::ENODEV));
+        }
+        let mut changes = Changes::new();
+        let (mut picked, mut result) = (0, Ok(()));
+        for file in self.files.iter().filter(|f| which(f)) {
+            picked += 1;
+            if let Err(e) = file.set_enabled(on, &mut changes) {
+                result = Err(e);
+            }
+        }
+        changes.commit();
+        result.map(|()| picked)
+    }
+
+    // Users
+
+    /// A file is opened that keeps the instance from being removed until the guard is dropped. A removed instance:
+    /// `ENODEV`.
+    pub fn use_it(self: &Arc<Self>) -> Result<User> {
+        self.users.fetch_add(1, Ordering::AcqRel);
+        let user = User { array: self.clone() };
+        match self.removed.load(Ordering::Acquire) {
+            true => Err(Error::new(Errno::ENODEV)),
+            false => Ok(user),
+        }
+    }
+
+    /// Takes the instance out of use: `EBUSY` while somebody uses it. Afterwards all events are off.
+    pub(super) fn retire(&self) -> Result<()> {
+        self.removed.store(true, Ordering::Release);
+        if self.users.load(Ordering::Acquire) != 0 {
+            self.removed.store(false, Ordering::Release);
+            return Err(Error::new(Errno::EBUSY));
+        }
+        self.enable_all(None, false)?;
+        self.buffer.set_recording(false);
+        self.buffer.wake_all();
+        Ok(())
+    }
+
+    /// Claims `trace_pipe` of one CPU or all: `EBUSY` while it, or one that shares a CPU with it, is open.
+    pub fn claim_pipe(self: &Arc<Self>, cpu: Option<usize>) -> Result<PipeClaim> {
+        let mut pipes = self.pipes.lock();
+        let taken = pipes.all || cpu.map_or(!pipes.cpus.is_empty(), |c| pipes.cpus.contains(&c));
+        if taken {
+            return Err(Error::new(Errno::EBUSY));
+        }
+        match cpu {
+            None => pipes.all = true,
+            Some(cpu) => pipes.cpus.push(cpu),
+        }
+        Ok(PipeClaim { array: self.clone(), cpu })
+    }
+}
+
+impl Drop for TraceArray {
+    fn drop(&mut self) {
+        // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
+        let _ = self.enable_all(None, false);
+    }
+}
+
+/// Keeps recording off while a reader of `trace` wants it.
+pub struct Pause {
+    array: Option<Arc<TraceArray>>,
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        if let Some(array) = &self.array {
+            let mut state = array.on.lock();
+            state.paused -= 1;
+            array.buffer.set_recording(state.tracing_on && state.paused == 0);
+        }
+    }
+}
+
+/// Somebody who uses an instance; see [`TraceArray::use_it`].
+pub struct User {
+    array: Arc<TraceArray>,
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.array.users.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// An open `trace_pipe`; see [`TraceArray::claim_pipe`].
+pub struct PipeClaim {
+    array: Arc<TraceArray>,
+    cpu: Option<usize>,
+}
+
+impl PipeClaim {
+    /// The instance.
+    pub fn array(&self) -> &Arc<TraceArray> {
+        &self.array
+    }
+
+    /// The CPU; `None` for all.
+    pub fn cpu(&self) -> Option<usize> {
+        self.cpu
+    }
+}
+
+impl Drop for PipeClaim {
+    fn drop(&mut self) {
+        let mut pipes = self.array.pipes.lock();
+        match self.cpu {
+            None => pipes.all = false,
+            Some(cpu) => pipes.cpus.retain(|c| *c != cpu),
+        }
+    }
+}
