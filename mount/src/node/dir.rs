@@ -73,7 +73,7 @@ pub(super) trait File: Send + Sync {
 pub(super) struct Opened {
     pub(super) file: Box<dyn OpenFile>,
     /// Keeps the instance from being removed.
-    pub(super) user: Option<Box<dyn Send + Sync>>,
+    pub(super) _user: Option<Box<dyn Send + Sync>>,
     pub(super) seek: Seek,
     pub(super) holds: bool,
     pub(super) flush: bool,
@@ -104,7 +104,7 @@ impl<C: Context> File for BoundFile<C> {
 
     fn open(&self, how: &How) -> Result<Opened> {
         let spec = self.spec;
-        let user: Option<Box<dyn Send + Sync>> = match spec.holds {
+        let _user: Option<Box<dyn Send + Sync>> = match spec.holds {
             true => Some(Box::new(self.context.hold()?)),
             false => None,
         };
@@ -119,7 +119,7 @@ impl<C: Context> File for BoundFile<C> {
         } = *spec;
         Ok(Opened {
             file,
-            user,
+            _user,
             seek,
             holds,
             flush,

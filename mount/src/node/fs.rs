@@ -14,6 +14,9 @@ use super::spec::{Context, DirSpec, Entry};
 /// Longest name (NAME_MAX).
 const NAME_MAX: usize = 255;
 
+/// Permission bits of an instance that is gone.
+const GONE_MODE: u16 = 0o750;
+
 /// Mount options, as the kernel's tracefs has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -124,22 +127,28 @@ impl Fs {
         })
     }
 
-    /// stat(2).
+    /// stat(2). The directory of an instance that is gone is still one to whoever stands in it, but has nothing in it.
     pub fn attr(&self, id: NodeId) -> Result<Attr> {
-        match id {
-            NodeId::ROOT => {
-                Ok(self
-                    .attrs
-                    .lock()
-                    .get(id, Kind::Dir, self.root.mode(), self.root.links()))
-            }
-            _ => Ok(self.node_attr(id, &self.node(id)?)),
+        if id == NodeId::ROOT {
+            let (mode, links) = (self.root.mode(), self.root.links());
+            return Ok(self.attrs.lock().get(id, Kind::Dir, mode, links));
         }
+        match self.node(id) {
+            Ok(node) => Ok(self.node_attr(id, &node)),
+            Err(_) if Fs::is_instance(id) => Ok(self.attrs.lock().get(id, Kind::Dir, GONE_MODE, 0)),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn is_instance(id: NodeId) -> bool {
+        id.serial() != 0 && id.steps()[0] == 0
     }
 
     /// chmod(2), chown(2), utimensat(2), truncate(2): changes what stat(2) shows, nothing else.
     pub fn set_attr(&self, id: NodeId, change: &SetAttr) -> Result<Attr> {
-        self.attr(id)?;
+        if self.attr(id)?.links == 0 {
+            return Err(Error::new(Errno::ENOENT));
+        }
         self.attrs.lock().set(id, change);
         self.attr(id)
     }
@@ -151,13 +160,17 @@ impl Fs {
         cursor: u64,
         each: &mut dyn FnMut(NodeId, Listed<'_>) -> bool,
     ) -> Result<()> {
-        self.with_dir(id, |dir| {
+        let listed = self.with_dir(id, |dir| {
             dir.list(cursor, &mut |row| match Fs::child_id(id, dir, row.number) {
                 Ok(child) => each(child, row),
                 Err(_) => true,
             });
             Ok(())
-        })
+        });
+        match listed {
+            Err(e) if e.errno == Errno::ENOENT && Fs::is_instance(id) => Ok(()),
+            listed => listed,
+        }
     }
 
     /// mkdir(2): only instances can be made, others are `EPERM`. The mode asked for is not regarded.

@@ -27,7 +27,8 @@ pub trait Pages<C: Context>: Send + Sync + 'static {
     /// Whether poll(2) says readable.
     fn readable(context: &C) -> bool;
 
-    /// What to wait for until a read may find something, or poll(2) say readable.
+    /// What to wait for until a read may find something, which may be there already; or, for poll(2), until something
+    /// comes that was not there when the ticket was placed.
     fn wait(context: &C, poll: bool) -> Wait;
 
     /// ioctl(2) 0: who waits for this buffer looks again.

@@ -3,53 +3,47 @@
 use std::marker::PhantomData;
 
 use parking_lot::Mutex;
-use utracefs::base::error::{Errno, Error, Result};
+use utracefs::base::error::Result;
 
 use super::handle::{Give, Got, How, OpenFile, Seek};
 use super::spec::{Context, Entry, FileSpec};
-use super::text::Text;
 use super::wait::Wait;
 
 /// Most bytes that one read takes out of the buffer.
 const MOST: usize = 64 << 10;
 
-/// What taking text came to.
+/// What reading a pipe came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Taken {
-    /// Text was added.
-    Text,
-    /// There is none, and the reader waits for some.
+    /// So many bytes.
+    Bytes(usize),
+    /// There is nothing yet.
     Nothing,
-    /// There is none, and this reader has seen all it will.
+    /// There is nothing, and this reader has seen all it will.
     End,
 }
 
-/// A file whose readers take events out of the buffer as text. A read first hands out what is left of the text before, and
-/// blocks only when it has nothing at all.
+/// A file whose readers take events out of the buffer as text. It blocks only when it has nothing at all.
 pub trait Pipe<C: Context>: Send + Sync + 'static {
     /// The file's name.
     const NAME: &'static str;
     /// Permission bits.
     const MODE: u16;
-    /// What an open reader keeps. Dropped, it lets the next reader in.
+    /// What an open reader keeps, text of an event that was handed out in part for one. Dropped, it lets the next reader
+    /// in.
     type Reader: Send;
 
     /// Somebody opens the file. Others keep it out: `EBUSY`.
     fn open(context: &C) -> Result<Self::Reader>;
 
-    /// Takes whole events until there are `want` bytes of text or no more events; at least one event if there is one.
-    /// `delivered`: this reader had something before.
-    fn take(
-        reader: &mut Self::Reader,
-        want: usize,
-        delivered: bool,
-        out: &mut Text,
-    ) -> Result<Taken>;
+    /// Hands out what is left of the text before, or takes events and hands out their text, as much as `out` has room for.
+    fn read(reader: &mut Self::Reader, out: &mut [u8]) -> Result<Taken>;
 
     /// Whether poll(2) says readable. Text left over does not count.
     fn readable(reader: &Self::Reader) -> bool;
 
-    /// What to wait for until a read may find something, or poll(2) say readable.
+    /// What to wait for until a read may find something, which may be there already; or, for poll(2), until something
+    /// comes that was not there when the ticket was placed.
     fn wait(reader: &Self::Reader, poll: bool) -> Wait;
 }
 
@@ -65,70 +59,41 @@ pub const fn pipe<C: Context, F: Pipe<C>>() -> Entry<C> {
         pages: false,
         exists: |_| true,
         open: |context, _: &How| {
-            let state = State {
-                reader: F::open(context)?,
-                text: Text::default(),
-                given: 0,
-                delivered: false,
-            };
+            let reading = Mutex::new((F::open(context)?, Vec::new()));
             Ok(Box::new(Open::<C, F> {
-                state: Mutex::new(state),
+                reading,
                 file: PhantomData,
             }))
         },
     })
 }
 
-struct State<R> {
-    reader: R,
-    text: Text,
-    /// Bytes of `text` that were handed out.
-    given: usize,
-    delivered: bool,
-}
-
 struct Open<C: Context, F: Pipe<C>> {
-    state: Mutex<State<F::Reader>>,
+    /// The reader, and memory for what it hands out.
+    reading: Mutex<(F::Reader, Vec<u8>)>,
     file: PhantomData<fn(C, F)>,
 }
 
 impl<C: Context, F: Pipe<C>> OpenFile for Open<C, F> {
     fn read(&self, _: u64, size: usize, give: Give<'_>) -> Result<Got> {
-        if size == 0 {
-            give(&[]);
-            return Ok(Got::Data);
+        let (reader, memory) = &mut *self.reading.lock();
+        let size = size.min(MOST);
+        if memory.len() < size {
+            memory.resize(size, 0);
         }
-        let state = &mut *self.state.lock();
-        if state.given == state.text.len() {
-            state.text.clear();
-            state.given = 0;
-            match F::take(
-                &mut state.reader,
-                size.min(MOST),
-                state.delivered,
-                &mut state.text,
-            )? {
-                Taken::Nothing => return Ok(Got::Block(F::wait(&state.reader, false))),
-                Taken::Text | Taken::End => (),
-            }
+        match F::read(reader, &mut memory[..size])? {
+            Taken::Bytes(n) => give(&memory[..n.min(size)]),
+            Taken::End => give(&[]),
+            Taken::Nothing => return Ok(Got::Block(F::wait(reader, false))),
         }
-        let rest = &state.text.as_bytes()[state.given..];
-        let now = rest.len().min(size);
-        give(&rest[..now]);
-        state.given += now;
-        state.delivered |= now != 0;
         Ok(Got::Data)
     }
 
-    fn write(&self, _: &super::handle::Caller, _: &[u8]) -> Result<usize> {
-        Err(Error::new(Errno::EINVAL))
-    }
-
     fn readable(&self) -> Option<bool> {
-        Some(F::readable(&self.state.lock().reader))
+        Some(F::readable(&self.reading.lock().0))
     }
 
     fn changed(&self) -> Option<Wait> {
-        Some(F::wait(&self.state.lock().reader, true))
+        Some(F::wait(&self.reading.lock().0, true))
     }
 }

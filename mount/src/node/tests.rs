@@ -21,7 +21,8 @@ pub(crate) struct Box_ {
     shown: AtomicUsize,
     words: Mutex<Vec<String>>,
     queue: Mutex<Vec<String>>,
-    waiting: Mutex<Vec<Arc<Ticket>>>,
+    /// Who waits for the queue and who for the pages.
+    waiting: [Mutex<Vec<Arc<Ticket>>>; 2],
     pages: Mutex<Vec<u8>>,
     errors: Mutex<Vec<String>>,
     marks: Mutex<Vec<(u32, Vec<u8>)>>,
@@ -33,17 +34,31 @@ impl Box_ {
     /// Adds a line to the pipe.
     pub(crate) fn push(&self, line: &str) {
         self.queue.lock().push(line.into());
-        self.wake();
+        self.wake(0);
     }
 
     /// Adds a page.
     pub(crate) fn push_page(&self, fill: u8) {
         self.pages.lock().push(fill);
-        self.wake();
+        self.wake(1);
     }
 
-    fn wake(&self) {
-        for ticket in self.waiting.lock().drain(..) {
+    /// Sets `number`.
+    pub(crate) fn set(&self, number: u64) {
+        *self.number.lock() = number;
+    }
+
+    /// What was written to `mark`.
+    pub(crate) fn marks(&self) -> Vec<String> {
+        self.marks
+            .lock()
+            .iter()
+            .map(|(_, m)| String::from_utf8_lossy(m).into())
+            .collect()
+    }
+
+    fn wake(&self, which: usize) {
+        for ticket in self.waiting[which].lock().drain(..) {
             ticket.punch();
         }
     }
@@ -255,17 +270,22 @@ impl Trace<Toy> for Look {
 }
 
 struct Take;
-pub(crate) struct Taker(Toy);
+pub(crate) struct Taker {
+    toy: Toy,
+    text: Vec<u8>,
+    delivered: bool,
+}
 impl Drop for Taker {
     fn drop(&mut self) {
-        *self.0.0.piped.lock() = false;
+        *self.toy.0.piped.lock() = false;
     }
 }
-fn await_toy(toy: &Toy, there: fn(&Box_) -> bool) -> Wait {
+/// A poll waits for what comes from now on, a read also for what is there.
+fn await_toy(toy: &Toy, which: usize, poll: bool, there: fn(&Box_) -> bool) -> Wait {
     let toy = toy.clone();
     Box::new(move |ticket| {
-        toy.0.waiting.lock().push(ticket.clone());
-        if there(&toy.0) {
+        toy.0.waiting[which].lock().push(ticket.clone());
+        if !poll && there(&toy.0) {
             ticket.punch();
         }
         Box::new(())
@@ -279,27 +299,36 @@ impl Pipe<Toy> for Take {
         if std::mem::replace(&mut *c.0.piped.lock(), true) {
             return Err(Error::new(Errno::EBUSY));
         }
-        Ok(Taker(c.clone()))
+        Ok(Taker {
+            toy: c.clone(),
+            text: Vec::new(),
+            delivered: false,
+        })
     }
-    fn take(r: &mut Taker, want: usize, delivered: bool, out: &mut Text) -> Result<Taken> {
-        let mut queue = r.0.0.queue.lock();
-        if queue.is_empty() {
-            return Ok(if delivered && *r.0.0.number.lock() == 0 {
+    fn read(r: &mut Taker, out: &mut [u8]) -> Result<Taken> {
+        let mut queue = r.toy.0.queue.lock();
+        while r.text.is_empty() && !queue.is_empty() {
+            r.text.extend_from_slice(queue.remove(0).as_bytes());
+            r.text.push(b'\n');
+        }
+        let n = r.text.len().min(out.len());
+        if n == 0 && !out.is_empty() {
+            return Ok(if r.delivered && *r.toy.0.number.lock() == 0 {
                 Taken::End
             } else {
                 Taken::Nothing
             });
         }
-        while out.len() < want && !queue.is_empty() {
-            out.line(queue.remove(0));
-        }
-        Ok(Taken::Text)
+        out[..n].copy_from_slice(&r.text[..n]);
+        r.text.drain(..n);
+        r.delivered |= n != 0;
+        Ok(Taken::Bytes(n))
     }
     fn readable(r: &Taker) -> bool {
-        !r.0.0.queue.lock().is_empty()
+        !r.toy.0.queue.lock().is_empty()
     }
-    fn wait(r: &Taker, _: bool) -> Wait {
-        await_toy(&r.0, |b| !b.queue.lock().is_empty())
+    fn wait(r: &Taker, poll: bool) -> Wait {
+        await_toy(&r.toy, 0, poll, |b| !b.queue.lock().is_empty())
     }
 }
 
@@ -322,11 +351,11 @@ impl Pages<Toy> for Raw {
     fn readable(c: &Toy) -> bool {
         c.0.pages.lock().first().is_some_and(|p| *p != 0)
     }
-    fn wait(c: &Toy, _: bool) -> Wait {
-        await_toy(c, |b| !b.pages.lock().is_empty())
+    fn wait(c: &Toy, poll: bool) -> Wait {
+        await_toy(c, 1, poll, |b| !b.pages.lock().is_empty())
     }
     fn wake(c: &Toy) {
-        c.0.wake();
+        c.0.wake(1);
     }
 }
 
@@ -532,8 +561,9 @@ fn traces_and_pipes() {
     );
     assert_eq!(
         (take.readable(), local.read(&take, 5, 99).unwrap()),
-        (Some(true), b"two\nsix\n".to_vec())
+        (Some(true), b"two\n".to_vec())
     );
+    assert_eq!(local.read(&take, 5, 99).unwrap(), b"six\n");
     // `number` is 0: who had something finds the end, who had nothing waits
     assert_eq!(
         (take.readable(), local.read(&take, 0, 9).unwrap()),
