@@ -22,6 +22,8 @@ struct Counts {
 #[derive(Default)]
 struct Life {
     cpu: u32,
+    /// The first task of its session, which gets the children of those who end.
+    init: i32,
     children: Vec<i32>,
     waited: usize,
     /// The last wait, until its end is seen.
@@ -86,9 +88,11 @@ impl Follower {
                 assert_eq!(parent, r.owner);
                 assert!(child > 1 << 22 && child < 1 << 30, "{r:?}");
                 assert!(self.tasks.insert(child, Life::default()).is_none(), "a pid used again: {r:?}");
+                self.task(child).init = child;
                 if parent != 0 {
                     self.wait_has_ended(parent);
                     self.task(parent).children.push(child);
+                    self.task(child).init = self.task(parent).init;
                 }
                 self.counts.forks += 1;
             }
@@ -103,6 +107,8 @@ impl Follower {
                 self.counts.exits += 1;
                 let task = self.task(pid);
                 assert!(!std::mem::replace(&mut task.exited, true), "{r:?}");
+                let (init, orphans) = (task.init, std::mem::take(&mut task.children));
+                self.task(init).children.extend(orphans);
             }
             Event::Wait { waiter, pid } => {
                 assert_eq!(waiter, r.owner);
@@ -272,6 +278,7 @@ fn jobs_repeat() {
 #[test]
 fn stopping_under_load_ends_every_task() {
     let mut slowest = Vec::new();
+    let mut most = 0;
     for after_ms in [0, 1, 3, 10, 30, 60] {
         let (took, trace) = recorded(|| {
             let manager = Manager::new();
@@ -282,11 +289,10 @@ fn stopping_under_load_ends_every_task() {
             begin.elapsed()
         });
         let counts = follow(&trace);
-        if after_ms >= 10 {
-            assert!(counts.forks > 10, "{counts:?}");
-        }
+        most = most.max(counts.forks);
         slowest.push(took);
     }
+    assert!(most > 20, "the load was no load: {most} tasks");
     slowest.sort();
     // The machine that runs this may be busy with something else for a while, but not every time.
     assert!(slowest[2] < Duration::from_millis(100), "{slowest:?}");
