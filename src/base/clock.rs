@@ -115,7 +115,11 @@ impl ClockId {
 
     /// The clock's value without moving `counter`.
     pub fn peek(self) -> u64 {
-        if self == ClockId::Counter { counter(0) } else { self.now() }
+        if self == ClockId::Counter {
+            counter(0)
+        } else {
+            self.now()
+        }
     }
 
     /// The clock's value now; reading `counter` makes it one more.

@@ -14,7 +14,10 @@ use super::wait::Bell;
 use crate::base::clock::{ClockId, Scale};
 use crate::base::cpu::CpuMask;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::base::rcu;
+use crate::base::sync::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering,
+};
 
 /// How a buffer is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,6 +55,8 @@ pub struct Buffer {
     settings: Mutex<Settings>,
     reserved: bool,
     recording: AtomicBool,
+    /// Nobody is let in while clock or sizes change.
+    shut: AtomicBool,
     clock: AtomicU8,
     /// Whether sequences read the clock.
     in_sequence: AtomicBool,
@@ -73,19 +78,8 @@ pub(super) struct PerCpu {
     pub(super) hold: AtomicU32,
     /// Records refused that no ring has counted.
     pub(super) refused: AtomicU64,
-    /// Writers that may be in this CPU's ring.
-    inside: AtomicUsize,
     /// Not in the mask: nothing is recorded.
     masked: AtomicBool,
-}
-
-/// Keeps the rings that a writer by reservation sees from being freed.
-pub(super) struct Inside<'a>(&'a AtomicUsize);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
-    }
 }
 
 impl Buffer {
@@ -102,22 +96,31 @@ impl Buffer {
             Way::Rseq if sequences => false,
             Way::Rseq => return Err(Error::new(Errno::ENOSYS)),
         };
-        let shape = shape(config.subbufs, config.subbuf_size, config.overwrite, reserved, config.clock);
+        let shape = shape(
+            config.subbufs,
+            config.subbuf_size,
+            config.overwrite,
+            reserved,
+            config.clock,
+        );
         let per_cpu = |_| {
             Ok(PerCpu {
                 reader: Mutex::new(Reader::new(Ring::new(&shape)?, config.overwrite)),
                 hold: AtomicU32::new(0),
                 refused: AtomicU64::new(0),
-                inside: AtomicUsize::new(0),
                 masked: AtomicBool::new(false),
             })
         };
         let buffer = Buffer {
             table: Table::new(config.cpus),
             cpus: (0..config.cpus).map(per_cpu).collect::<Result<_>>()?,
-            settings: Mutex::new(Settings { overwrite: config.overwrite, mask: CpuMask::all(config.cpus) }),
+            settings: Mutex::new(Settings {
+                overwrite: config.overwrite,
+                mask: CpuMask::all(config.cpus),
+            }),
             reserved,
             recording: AtomicBool::new(true),
+            shut: AtomicBool::new(false),
             clock: AtomicU8::new(0),
             in_sequence: AtomicBool::new(false),
             subbuf_size: AtomicUsize::new(config.subbuf_size),
@@ -128,7 +131,11 @@ impl Buffer {
         buffer.take_clock(config.clock);
         for cpu in 0..config.cpus {
             let ring = buffer.reader(cpu).ring();
-            buffer.table.slot(cpu).ring.store(ring.pointer(), Ordering::Release);
+            buffer
+                .table
+                .slot(cpu)
+                .ring
+                .store(ring.pointer(), Ordering::Release);
         }
         buffer.open();
         Ok(buffer)
@@ -191,7 +198,7 @@ impl Buffer {
 
     /// Lets records in, or not. Safe in signal handlers; a record that is being written on another CPU may still come.
     pub fn set_recording(&self, on: bool) {
-        self.recording.store(on, Ordering::Relaxed);
+        self.recording.store(on, Ordering::SeqCst);
         self.open();
     }
 
@@ -200,17 +207,46 @@ impl Buffer {
         self.recording.load(Ordering::Relaxed)
     }
 
-    /// Tells the writers which way they go.
+    /// Tells the writers which way they go, by what is so now.
     fn open(&self) {
-        let all = if self.is_recording() { self.cpus() } else { 0 };
-        let fast = if self.reserved || !self.clock_in_sequence() { 0 } else { all };
-        self.table.limit(fast, all);
+        let ways = || {
+            let all = self.recording.load(Ordering::SeqCst) && !self.shut.load(Ordering::SeqCst);
+            let fast = all && !self.reserved && self.clock_in_sequence();
+            [fast, all].map(|open| if open { self.cpus() } else { 0 })
+        };
+        // who comes last has seen what the others did
+        let mut open = ways();
+        loop {
+            self.table.limit(open[0], open[1]);
+            let now = ways();
+            if now == open {
+                return;
+            }
+            open = now;
+        }
+    }
+
+    /// Lets nobody in for the moment, and waits until nobody is. Inside a read section, where that cannot be: `EBUSY`.
+    fn shut(&self) -> Result<()> {
+        self.shut.store(true, Ordering::SeqCst);
+        self.open();
+        if rcu::synchronize().is_err() {
+            self.reopen();
+            return Err(Error::new(Errno::EBUSY));
+        }
+        Ok(())
+    }
+
+    fn reopen(&self) {
+        self.shut.store(false, Ordering::SeqCst);
+        self.open();
     }
 
     fn take_clock(&self, clock: ClockId) {
         let index = ClockId::ALL.iter().position(|c| *c == clock).unwrap_or(0);
         self.clock.store(index as u8, Ordering::Relaxed);
-        self.in_sequence.store(clock.scale().is_some(), Ordering::Relaxed);
+        self.in_sequence
+            .store(clock.scale().is_some(), Ordering::Relaxed);
     }
 
     /// Whether the oldest events give way when the buffer is full, or new ones are refused.
@@ -250,7 +286,9 @@ impl Buffer {
     /// Sub-buffers to be finished until a CPU's buffer is filled to `percent`.
     pub(super) fn pages_to(&self, cpu: usize, percent: u8) -> u64 {
         let mut reader = self.reader(cpu);
-        let needed = (u64::from(percent) * reader.ring().slots()).div_ceil(100).saturating_sub(1);
+        let needed = (u64::from(percent) * reader.ring().slots())
+            .div_ceil(100)
+            .saturating_sub(1);
         needed.saturating_sub(reader.full_pages())
     }
 
@@ -258,7 +296,9 @@ impl Buffer {
 
     /// The consuming reader of a CPU: holds others off while it lives. Writers go on.
     pub fn consumer(&self, cpu: usize) -> Consumer<'_> {
-        Consumer { reader: self.reader(cpu) }
+        Consumer {
+            reader: self.reader(cpu),
+        }
     }
 
     // Waiting
@@ -304,11 +344,12 @@ impl Buffer {
         let subbufs = subbufs.max(MIN_SUBBUFS);
         let changes = |cpu: &usize| self.subbufs(*cpu) != subbufs;
         let shape = self.shape(&settings, subbufs, self.subbuf_size(), self.clock());
-        let new: Vec<_> = self.each(cpu).filter(changes).map(|c| Ok((c, Ring::new(&shape)?))).collect::<Result<_>>()?;
-        for (cpu, ring) in new {
-            self.replace(cpu, ring, true);
-        }
-        Ok(())
+        let new: Vec<_> = self
+            .each(cpu)
+            .filter(changes)
+            .map(|c| Ok((c, Ring::new(&shape)?)))
+            .collect::<Result<_>>()?;
+        self.replace(new, true)
     }
 
     /// Sets the size of sub-buffers; each CPU keeps as many KiB as it has, and what was recorded is cleared. A size that
@@ -322,45 +363,60 @@ impl Buffer {
         let ring = |cpu| {
             let data = self.subbufs(cpu) * (before - page::PAGE_HEADER);
             let subbufs = data.div_ceil(bytes - page::PAGE_HEADER).max(MIN_SUBBUFS);
-            Ring::new(&self.shape(&settings, subbufs, bytes, self.clock()))
+            Ok((
+                cpu,
+                Ring::new(&self.shape(&settings, subbufs, bytes, self.clock()))?,
+            ))
         };
-        let new: Vec<_> = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
-        // writers must not find a page smaller than what they were told; larger ones do no harm
-        self.subbuf_size.store(before.min(bytes), Ordering::SeqCst);
-        for (cpu, ring) in new.into_iter().enumerate() {
-            self.replace(cpu, ring, false);
-        }
-        self.subbuf_size.store(bytes, Ordering::SeqCst);
-        Ok(())
+        let new = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
+        self.shut()?;
+        self.subbuf_size.store(bytes, Ordering::Relaxed);
+        let done = self.replace(new, false);
+        self.reopen();
+        done
     }
 
     /// Sets the clock, even to the one there is; what was recorded is cleared. No memory: `ENOMEM`.
     pub fn set_clock(&self, clock: ClockId) -> Result<()> {
         let settings = self.settings.lock();
-        let ring = |cpu| Ring::new(&self.shape(&settings, self.subbufs(cpu), self.subbuf_size(), clock));
-        let new: Vec<_> = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
-        // nobody may stamp by one clock and write into a ring of the other
-        self.table.limit(0, 0);
+        let ring = |cpu| {
+            Ok((
+                cpu,
+                Ring::new(&self.shape(&settings, self.subbufs(cpu), self.subbuf_size(), clock))?,
+            ))
+        };
+        let new = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
+        self.shut()?;
         self.take_clock(clock);
-        for (cpu, ring) in new.into_iter().enumerate() {
-            self.replace(cpu, ring, false);
-        }
-        self.open();
-        Ok(())
+        let done = self.replace(new, false);
+        self.reopen();
+        done
     }
 
     fn shape(&self, settings: &Settings, subbufs: usize, size: usize, clock: ClockId) -> Shape {
         shape(subbufs, size, settings.overwrite, self.reserved, clock)
     }
 
-    /// Puts another ring in a CPU's place. `keep`: what is left in the old one stays readable.
-    fn replace(&self, cpu: usize, ring: Ring, keep: bool) {
-        let mut reader = self.reader(cpu);
-        self.exchange(cpu, &ring);
-        reader.replace(ring, keep);
-        if !keep {
-            self.cpus[cpu].refused.store(0, Ordering::Relaxed);
+    /// Puts other rings in the places of CPUs. `keep`: what is left in the old ones stays readable.
+    fn replace(&self, new: Vec<(usize, Ring)>, keep: bool) -> Result<()> {
+        if rcu::in_read_section() {
+            // a probe that does this would wait for itself
+            return Err(Error::new(Errno::EBUSY));
         }
+        for (cpu, ring) in new {
+            let mut reader = self.reader(cpu);
+            self.exchange(cpu, &ring);
+            let quiet = !self.reserved || rcu::synchronize().is_ok();
+            let old = reader.replace(ring, keep);
+            if !quiet {
+                // membarrier was taken away: nobody can tell when it is not written any more
+                core::mem::forget(old);
+            }
+            if !keep {
+                self.cpus[cpu].refused.store(0, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     /// Which CPUs record; the others keep what they have.
@@ -369,7 +425,9 @@ impl Buffer {
         settings.mask = mask.clone();
         for cpu in 0..self.cpus() {
             let reader = self.reader(cpu);
-            self.cpus[cpu].masked.store(!mask.has(cpu), Ordering::SeqCst);
+            self.cpus[cpu]
+                .masked
+                .store(!mask.has(cpu), Ordering::SeqCst);
             self.exchange(cpu, &reader.ring());
         }
     }
@@ -383,21 +441,6 @@ impl Buffer {
     pub(super) fn is_masked(&self, cpu: usize) -> bool {
         self.cpus[cpu].masked.load(Ordering::SeqCst)
     }
-
-    /// Keeps the rings of `cpu` from being freed while a writer by reservation is in one.
-    #[inline]
-    pub(super) fn inside(&self, cpu: usize) -> Inside<'_> {
-        let inside = &self.cpus[cpu].inside;
-        inside.fetch_add(1, Ordering::SeqCst);
-        Inside(inside)
-    }
-
-    /// Waits until nobody is inside a ring of `cpu` that is not in the table any more.
-    pub(super) fn drain(&self, cpu: usize) {
-        while self.cpus[cpu].inside.load(Ordering::SeqCst) != 0 {
-            super::control::relax();
-        }
-    }
 }
 
 fn sequences_usable() -> bool {
@@ -409,7 +452,14 @@ fn sequences_usable() -> bool {
 
 fn shape(slots: usize, size: usize, overwrite: bool, reserved: bool, clock: ClockId) -> Shape {
     let scale = clock.scale().unwrap_or(Scale { mult: 0, offset: 0 });
-    Shape { slots: slots.max(MIN_SUBBUFS), size, overwrite, reserved, scale, now: clock.peek() }
+    Shape {
+        slots: slots.max(MIN_SUBBUFS),
+        size,
+        overwrite,
+        reserved,
+        scale,
+        now: clock.peek(),
+    }
 }
 
 /// The one consuming reader of a CPU.

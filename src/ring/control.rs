@@ -121,13 +121,20 @@ pub(super) struct Pair {
 impl Pair {
     #[cfg(loom)]
     fn new() -> Pair {
-        Pair { low: AtomicU64::new(0), high: AtomicU64::new(0), busy: crate::base::sync::AtomicBool::new(false) }
+        Pair {
+            low: AtomicU64::new(0),
+            high: AtomicU64::new(0),
+            busy: crate::base::sync::AtomicBool::new(false),
+        }
     }
 
     /// Both words, the low one first. They may come from two moments: only [`swap`](Self::swap) can tell.
     #[inline(always)]
     pub(super) fn load(&self) -> (u64, u64) {
-        (self.low.load(Ordering::Acquire), self.high.load(Ordering::Acquire))
+        (
+            self.low.load(Ordering::Acquire),
+            self.high.load(Ordering::Acquire),
+        )
     }
 
     /// Both words of one moment, for pairs whose low word changes whenever the high one does and does not come back.
@@ -162,10 +169,17 @@ impl Pair {
 
     #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
     pub(super) fn swap(&self, old: (u64, u64), new: (u64, u64)) -> bool {
-        while self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while self
+            .busy
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             relax();
         }
-        let same = (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed)) == old;
+        let same = (
+            self.low.load(Ordering::Relaxed),
+            self.high.load(Ordering::Relaxed),
+        ) == old;
         if same {
             self.low.store(new.0, Ordering::Release);
             self.high.store(new.1, Ordering::Release);
@@ -227,9 +241,18 @@ impl Ring {
     #[cfg(not(loom))]
     pub(super) fn new(shape: &Shape) -> Result<Ring> {
         let too_big = Error::new(Errno::ENOMEM);
-        let metas = shape.slots.checked_mul(size_of::<Meta>()).ok_or(too_big.clone())?;
-        let metas = metas.checked_next_multiple_of(CONTROL).ok_or(too_big.clone())?;
-        let pages = shape.slots.checked_mul(shape.size).filter(|p| *p < isize::MAX as usize / 2).ok_or(too_big)?;
+        let metas = shape
+            .slots
+            .checked_mul(size_of::<Meta>())
+            .ok_or(too_big.clone())?;
+        let metas = metas
+            .checked_next_multiple_of(CONTROL)
+            .ok_or(too_big.clone())?;
+        let pages = shape
+            .slots
+            .checked_mul(shape.size)
+            .filter(|p| *p < isize::MAX as usize / 2)
+            .ok_or(too_big)?;
         let memory = super::memory::Memory::new(CONTROL + metas + pages)?;
         let at = memory.start().cast::<Control>();
         // SAFETY: zeroed memory of our own that is aligned to 4 KiB and long enough; zero is valid for all of `Control`
@@ -244,7 +267,10 @@ impl Ring {
             (*at).reserved = u64::from(shape.reserved);
         }
         let view = View(NonNull::new(at).ok_or(Error::new(Errno::ENOMEM))?);
-        let ring = Ring { _memory: memory, view };
+        let ring = Ring {
+            _memory: memory,
+            view,
+        };
         ring.begin(shape);
         Ok(ring)
     }
@@ -254,7 +280,10 @@ impl Ring {
     pub(super) fn new(shape: &Shape) -> Result<Ring> {
         use alloc::boxed::Box;
         let zero = || AtomicU64::new(0);
-        let meta = |_| Meta { page: Pair::new(), commit: zero() };
+        let meta = |_| Meta {
+            page: Pair::new(),
+            commit: zero(),
+        };
         let word = |_| crate::base::sync::AtomicU32::new(0);
         let control = Box::new(Control {
             cur: zero(),
@@ -274,9 +303,13 @@ impl Ring {
             state: Line(Pair::new()),
             stuck: zero(),
             loom_metas: (0..shape.slots).map(meta).collect(),
-            loom_pages: (0..shape.slots).map(|_| (0..shape.size / 4).map(word).collect()).collect(),
+            loom_pages: (0..shape.slots)
+                .map(|_| (0..shape.size / 4).map(word).collect())
+                .collect(),
         });
-        let ring = Ring { view: View(NonNull::from(Box::leak(control))) };
+        let ring = Ring {
+            view: View(NonNull::from(Box::leak(control))),
+        };
         ring.begin(shape);
         Ok(ring)
     }
@@ -285,9 +318,14 @@ impl Ring {
     fn begin(&self, shape: &Shape) {
         let control = self.control();
         control.cur.store(control.pages, Ordering::Relaxed);
-        control.last.iter().for_each(|l| l.store(shape.now, Ordering::Relaxed));
+        control
+            .last
+            .iter()
+            .for_each(|l| l.store(shape.now, Ordering::Relaxed));
         control.state.0.high.store(shape.now, Ordering::Relaxed);
-        control.overwrite.store(u64::from(shape.overwrite), Ordering::Relaxed);
+        control
+            .overwrite
+            .store(u64::from(shape.overwrite), Ordering::Relaxed);
         control.room.store(shape.slots as u64, Ordering::Relaxed);
         self.stamp(0, shape.now);
     }
@@ -360,7 +398,12 @@ impl View {
     #[inline(always)]
     fn page(&self, no: u64) -> *mut u8 {
         // SAFETY: `slots` pages lie there
-        unsafe { self.0.as_ptr().cast::<u8>().add(self.page_offset(no) as usize) }
+        unsafe {
+            self.0
+                .as_ptr()
+                .cast::<u8>()
+                .add(self.page_offset(no) as usize)
+        }
     }
 
     /// The commit word of page `no`.
@@ -395,7 +438,11 @@ impl View {
         // SAFETY: both ranges were checked
         unsafe {
             racing::copy(self.page(no), out.as_mut_ptr(), 8);
-            racing::copy(self.page(no).add(PAGE_HEADER + at), out.as_mut_ptr().add(PAGE_HEADER), len);
+            racing::copy(
+                self.page(no).add(PAGE_HEADER + at),
+                out.as_mut_ptr().add(PAGE_HEADER),
+                len,
+            );
         }
         crate::base::sync::fence(Ordering::Acquire);
     }
@@ -420,7 +467,8 @@ impl View {
         for byte in (0..len).step_by(4) {
             // SAFETY: the caller's promise
             let word = unsafe { from.add(byte).cast::<u32>().read_unaligned() };
-            self.word(no, PAGE_HEADER + at + byte).store(word, Ordering::Relaxed);
+            self.word(no, PAGE_HEADER + at + byte)
+                .store(word, Ordering::Relaxed);
         }
     }
 
@@ -430,7 +478,9 @@ impl View {
             out[to..to + 4].copy_from_slice(&word.to_ne_bytes());
         };
         (0..8).step_by(4).for_each(|b| copy(b, b));
-        (0..len).step_by(4).for_each(|b| copy(PAGE_HEADER + at + b, PAGE_HEADER + b));
+        (0..len)
+            .step_by(4)
+            .for_each(|b| copy(PAGE_HEADER + at + b, PAGE_HEADER + b));
         crate::base::sync::fence(Ordering::Acquire);
     }
 }

@@ -52,7 +52,11 @@ pub const fn extend(delta: u64) -> [u32; 2] {
 /// the header (the length word).
 #[inline(always)]
 pub const fn form(len: usize) -> (u32, usize) {
-    if len <= MAX_SMALL { (len as u32 / 4, 0) } else { (0, 4) }
+    if len <= MAX_SMALL {
+        (len as u32 / 4, 0)
+    } else {
+        (0, 4)
+    }
 }
 
 /// A data entry that was found in a sub-buffer.
@@ -114,13 +118,20 @@ impl Position {
                 return None;
             }
             let next = end.checked_next_multiple_of(4)?;
-            return Some(Found { ts: ts.wrapping_add(delta), payload: at..end, next });
+            return Some(Found {
+                ts: ts.wrapping_add(delta),
+                payload: at..end,
+                next,
+            });
         }
     }
 
     /// Goes behind `found`.
     pub fn pass(&mut self, found: &Found) {
-        *self = Position { at: found.next, ts: found.ts };
+        *self = Position {
+            at: found.next,
+            ts: found.ts,
+        };
     }
 }
 
@@ -154,14 +165,26 @@ mod tests {
     #[test]
     fn entries() {
         check(&[], 5, &[]);
-        check(&[header(2, 0), 1, 2, header(1, 7), 3], 100, &[(100, 4, 8), (107, 16, 4)]);
+        check(
+            &[header(2, 0), 1, 2, header(1, 7), 3],
+            100,
+            &[(100, 4, 8), (107, 16, 4)],
+        );
         // a length word; lengths that are no multiple of 4 are rounded up
         check(&[0, 12, 1, 2, header(1, 1), 9], 0, &[(0, 8, 8), (1, 20, 4)]);
         check(&[0, 9, 1, 2, header(1, 1), 9], 0, &[(0, 8, 5), (1, 20, 4)]);
         // long delta, absolute time
         let [a, b] = extend((5 << 27) + 3);
-        check(&[a, b, header(1, 1), 9], 1000, &[(1000 + (5 << 27) + 4, 12, 4)]);
-        check(&[header(31, 3), 5, header(1, 1), 9], 7 << 59 | 1, &[(7 << 59 | (5 << 27) + 4, 12, 4)]);
+        check(
+            &[a, b, header(1, 1), 9],
+            1000,
+            &[(1000 + (5 << 27) + 4, 12, 4)],
+        );
+        check(
+            &[header(31, 3), 5, header(1, 1), 9],
+            7 << 59 | 1,
+            &[(7 << 59 | (5 << 27) + 4, 12, 4)],
+        );
         // padding: to the end, and of some bytes
         check(&[header(29, 0), 8, header(1, 1), 9], 0, &[]);
         check(&[header(29, 1), 8, 0, header(1, 1), 9], 0, &[(2, 16, 4)]);
@@ -175,7 +198,14 @@ mod tests {
         check(&[header(29, 1), u32::MAX], 0, &[]);
         check(&[header(28, 1), 1], 0, &[]);
         check(&[header(30, 1)], 0, &[]);
-        assert_eq!(Position { at: usize::MAX, ts: 0 }.find(&[0; 8]), None);
+        assert_eq!(
+            Position {
+                at: usize::MAX,
+                ts: 0
+            }
+            .find(&[0; 8]),
+            None
+        );
         assert_eq!(Position { at: 0, ts: 0 }.find(&[1, 0, 0]), None);
     }
 }

@@ -54,7 +54,10 @@ impl Iter {
     }
 
     /// The next entry.
-    #[expect(clippy::should_implement_trait, reason = "the record borrows from the iterator")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the record borrows from the iterator"
+    )]
     #[inline]
     pub fn next(&mut self) -> Option<Rec<'_>> {
         self.peek_time()?;
@@ -62,12 +65,18 @@ impl Iter {
         self.position.pass(&found);
         self.given += 1;
         let payload = &self.page[PAGE_HEADER..][found.payload];
-        Some(Rec { ts: found.ts, payload, lost: core::mem::take(&mut self.lost) })
+        Some(Rec {
+            ts: found.ts,
+            payload,
+            lost: core::mem::take(&mut self.lost),
+        })
     }
 
     fn find(&mut self) {
         loop {
-            self.found = self.position.find(&self.page[self.page.len().min(PAGE_HEADER)..][..self.bytes]);
+            self.found = self
+                .position
+                .find(&self.page[self.page.len().min(PAGE_HEADER)..][..self.bytes]);
             if self.found.is_some() || !self.refill() {
                 return;
             }
@@ -81,14 +90,26 @@ impl Iter {
         self.walk.at += self.position.at;
         self.walk.ts = self.position.ts;
         self.walk.index += self.given;
-        (self.bytes, self.given, self.position) = (0, 0, Position { at: 0, ts: self.walk.ts });
+        (self.bytes, self.given, self.position) = (
+            0,
+            0,
+            Position {
+                at: 0,
+                ts: self.walk.ts,
+            },
+        );
         if self.page.len() != size {
             self.page = vec![0; size].into_boxed_slice();
         }
-        let Some((bytes, lost)) = reader.walk(&mut self.walk, &mut self.page) else { return false };
+        let Some((bytes, lost)) = reader.walk(&mut self.walk, &mut self.page) else {
+            return false;
+        };
         self.bytes = bytes;
         self.lost += lost;
-        self.position = Position { at: 0, ts: self.walk.ts };
+        self.position = Position {
+            at: 0,
+            ts: self.walk.ts,
+        };
         true
     }
 }

@@ -54,7 +54,11 @@ impl View {
 
     /// Gives up the pages from `from`, the oldest, up to `to`.
     pub(super) fn advance(&self, from: u64, to: u64) -> bool {
-        self.control().head.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.control()
+            .head
+            .0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Entries that were refused.
@@ -69,13 +73,21 @@ impl View {
 
     /// Looks at page `no`, which is not before the head.
     pub(super) fn look(&self, no: u64) -> Seen {
-        if self.control().reserved != 0 { self.look_reserved(no) } else { self.look_sequence(no) }
+        if self.control().reserved != 0 {
+            self.look_reserved(no)
+        } else {
+            self.look_sequence(no)
+        }
     }
 
     /// Where the ring ends now.
     pub(super) fn tail(&self) -> Tail {
         loop {
-            let tail = if self.control().reserved != 0 { self.tail_reserved() } else { self.tail_sequence() };
+            let tail = if self.control().reserved != 0 {
+                self.tail_reserved()
+            } else {
+                self.tail_sequence()
+            };
             match tail {
                 Some(tail) => return tail,
                 None => super::control::relax(),
@@ -85,7 +97,9 @@ impl View {
 
     #[cfg(not(loom))]
     fn look_sequence(&self, no: u64) -> Seen {
-        let Some(tail) = self.tail_sequence() else { return Seen::Changed };
+        let Some(tail) = self.tail_sequence() else {
+            return Seen::Changed;
+        };
         if no > tail.no {
             return Seen::Ahead;
         }
@@ -96,7 +110,12 @@ impl View {
             return Seen::Changed;
         }
         let closed = no < tail.no;
-        Seen::Page(Look { first, entries: word << 1 >> 33, bytes: word as u32 as usize, closed })
+        Seen::Page(Look {
+            first,
+            entries: word << 1 >> 33,
+            bytes: word as u32 as usize,
+            closed,
+        })
     }
 
     #[cfg(not(loom))]
@@ -109,8 +128,13 @@ impl View {
         let first = meta.page.high.load(Ordering::Acquire);
         let entries = self.commit_word(slot).load(Ordering::Acquire) << 1 >> 33;
         // if it is still being written, all of that belongs together
-        let same = control.cur.load(Ordering::Acquire) == cur && meta.page.low.load(Ordering::Acquire) == no;
-        same.then_some(Tail { no, written: first + entries, used: entries != 0 })
+        let same = control.cur.load(Ordering::Acquire) == cur
+            && meta.page.low.load(Ordering::Acquire) == no;
+        same.then_some(Tail {
+            no,
+            written: first + entries,
+            used: entries != 0,
+        })
     }
 
     #[cfg(loom)]
@@ -135,10 +159,17 @@ impl View {
         }
         let lap = no / self.slots() * self.data() as u64;
         if tail == no && !state.is_sealed() {
-            let Some(first) = self.entries_before(no) else { return Seen::Changed };
+            let Some(first) = self.entries_before(no) else {
+                return Seen::Changed;
+            };
             let (entries, bytes) = (state.entries(), state.bytes());
             return match commit == lap + bytes as u64 {
-                true => Seen::Page(Look { first, entries, bytes, closed: false }),
+                true => Seen::Page(Look {
+                    first,
+                    entries,
+                    bytes,
+                    closed: false,
+                }),
                 false => Seen::Busy,
             };
         }
@@ -152,7 +183,12 @@ impl View {
         }
         let (entries, bytes) = (state.entries(), state.bytes());
         match bytes == 0 || commit == lap + self.data() as u64 {
-            true => Seen::Page(Look { first, entries, bytes, closed: true }),
+            true => Seen::Page(Look {
+                first,
+                entries,
+                bytes,
+                closed: true,
+            }),
             false => Seen::Busy,
         }
     }
@@ -163,7 +199,11 @@ impl View {
         let state = State(control.state.0.snapshot().0);
         let no = state.no(head);
         let first = self.entries_before(no)?;
-        Some(Tail { no, written: first + state.entries(), used: state.entries() != 0 })
+        Some(Tail {
+            no,
+            written: first + state.entries(),
+            used: state.entries() != 0,
+        })
     }
 
     /// Entries before page `no`, which is not before the head. `None`: it is by now.
@@ -186,7 +226,9 @@ impl View {
 
     /// Entries before page `no`, the one being written. `None`: it is not any more.
     fn entries_before(&self, no: u64) -> Option<u64> {
-        let Some(before) = no.checked_sub(1) else { return Some(0) };
+        let Some(before) = no.checked_sub(1) else {
+            return Some(0);
+        };
         let (word, first) = self.meta(before).page.snapshot();
         let state = State(word);
         (state.is_sealed() && state.no(before) == before).then(|| first + state.entries())

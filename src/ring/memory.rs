@@ -21,14 +21,21 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Anonymous memory of this process; a child of fork(2) gets a copy. More than there is: `ENOMEM`.
     pub(super) fn new(bytes: usize) -> Result<Memory> {
-        os::allocate(bytes).map(|at| Memory { at, bytes }).ok_or(Error::new(Errno::ENOMEM))
+        os::allocate(bytes)
+            .map(|at| Memory { at, bytes })
+            .ok_or(Error::new(Errno::ENOMEM))
     }
 
     /// The memory of a file descriptor (memfd_create(2)) that is at least so long, shared with whoever maps it.
     #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
-    #[cfg_attr(not(test), expect(dead_code, reason = "for producers in other processes"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for producers in other processes")
+    )]
     pub(super) fn shared(fd: std::os::fd::BorrowedFd<'_>, bytes: usize) -> Result<Memory> {
-        os::map(bytes, Some(fd)).map(|at| Memory { at, bytes }).ok_or(Error::new(Errno::ENOMEM))
+        os::map(bytes, Some(fd))
+            .map(|at| Memory { at, bytes })
+            .ok_or(Error::new(Errno::ENOMEM))
     }
 
     /// Its beginning.
@@ -50,7 +57,11 @@ mod os {
 
     pub(super) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
         // populating more than there is would call the OOM killer, not fail
-        if bytes as u64 > available().unwrap_or(u64::MAX) { None } else { map(bytes, None) }
+        if bytes as u64 > available().unwrap_or(u64::MAX) {
+            None
+        } else {
+            map(bytes, None)
+        }
     }
 
     pub(super) fn map(bytes: usize, fd: Option<BorrowedFd<'_>>) -> Option<NonNull<u8>> {
@@ -58,10 +69,17 @@ mod os {
             Some(fd) => (fd.as_raw_fd(), libc::MAP_SHARED),
             None => (-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
         };
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, kind | libc::MAP_POPULATE);
+        let (access, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            kind | libc::MAP_POPULATE,
+        );
         // SAFETY: a new mapping, nowhere in particular
         let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, access, flags, number, 0) };
-        if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
+        if at == libc::MAP_FAILED {
+            None
+        } else {
+            NonNull::new(at.cast())
+        }
     }
 
     pub(super) fn free(at: NonNull<u8>, bytes: usize) {
@@ -73,7 +91,12 @@ mod os {
     fn available() -> Option<u64> {
         let info = std::fs::read_to_string("/proc/meminfo").ok()?;
         let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        line.trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(1024)
     }
 }
 
@@ -83,7 +106,9 @@ mod os {
     use core::ptr::NonNull;
 
     fn layout(bytes: usize) -> Option<Layout> {
-        Layout::from_size_align(bytes, 4096).ok().filter(|l| l.size() != 0)
+        Layout::from_size_align(bytes, 4096)
+            .ok()
+            .filter(|l| l.size() != 0)
     }
 
     pub(super) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
@@ -115,7 +140,10 @@ mod tests {
     #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
     #[test]
     fn too_much_is_refused() {
-        assert_eq!(Memory::new(1 << 46).err().map(|e| e.errno), Some(Errno::ENOMEM));
+        assert_eq!(
+            Memory::new(1 << 46).err().map(|e| e.errno),
+            Some(Errno::ENOMEM)
+        );
     }
 
     #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
@@ -124,8 +152,13 @@ mod tests {
         use std::os::fd::{AsFd, FromRawFd, OwnedFd};
         // SAFETY: a new descriptor that nobody else closes
         let fd = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"ring".as_ptr(), 0)) };
-        std::fs::File::from(fd.try_clone().unwrap()).set_len(8192).unwrap();
-        let (a, b) = (Memory::shared(fd.as_fd(), 8192).unwrap(), Memory::shared(fd.as_fd(), 8192).unwrap());
+        std::fs::File::from(fd.try_clone().unwrap())
+            .set_len(8192)
+            .unwrap();
+        let (a, b) = (
+            Memory::shared(fd.as_fd(), 8192).unwrap(),
+            Memory::shared(fd.as_fd(), 8192).unwrap(),
+        );
         assert_ne!(a.start(), b.start());
         // SAFETY: within the mappings, which nobody else has
         unsafe { a.start().add(5000).write_volatile(7) };

@@ -23,8 +23,8 @@ pub use buffer::{Buffer, Config, Consumer, Way};
 pub use entry::header_event_text;
 pub use iter::Iter;
 pub use page::{
-    COMMIT_BYTES, MAX_SUBBUF, MIN_SUBBUF, MIN_SUBBUFS, MISSED, MISSED_STORED, PAGE_HEADER, header_page_text,
-    is_subbuf_size, kb_of, subbufs_for_kb,
+    COMMIT_BYTES, MAX_SUBBUF, MIN_SUBBUF, MIN_SUBBUFS, MISSED, MISSED_STORED, PAGE_HEADER,
+    header_page_text, is_subbuf_size, kb_of, subbufs_for_kb,
 };
 pub use reader::{Rec, Stats};
 pub use wait::{Bell, Want};

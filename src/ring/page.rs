@@ -35,7 +35,9 @@ pub fn header_page_text(subbuf_size: usize) -> String {
 
 /// Sub-buffers of `subbuf_size` bytes that hold `kb` KiB of entries; `None` if that is beyond any memory.
 pub fn subbufs_for_kb(kb: u64, subbuf_size: usize) -> Option<usize> {
-    let subbufs = kb.checked_mul(1024)?.div_ceil((subbuf_size - PAGE_HEADER) as u64);
+    let subbufs = kb
+        .checked_mul(1024)?
+        .div_ceil((subbuf_size - PAGE_HEADER) as u64);
     Some(usize::try_from(subbufs).ok()?.max(MIN_SUBBUFS))
 }
 
@@ -90,7 +92,10 @@ mod tests {
 
     #[test]
     fn header() {
-        assert!(header_page_text(4096).ends_with("\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n"));
+        assert!(
+            header_page_text(4096)
+                .ends_with("\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n")
+        );
         assert_eq!(header_page_text(4096).lines().count(), 4);
     }
 
@@ -98,7 +103,10 @@ mod tests {
     fn finished() {
         let mut page = [0xaa; 64];
         finish(&mut page, 7, 24, 0);
-        assert_eq!((&page[..8], &page[8..16]), (&7u64.to_ne_bytes()[..], &24u64.to_ne_bytes()[..]));
+        assert_eq!(
+            (&page[..8], &page[8..16]),
+            (&7u64.to_ne_bytes()[..], &24u64.to_ne_bytes()[..])
+        );
         assert!(page[16..40].iter().all(|b| *b == 0xaa) && page[40..].iter().all(|b| *b == 0));
         // as the kernel writes it: the flags sign-extend
         finish(&mut page, 7, 24, 580);

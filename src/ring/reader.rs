@@ -187,7 +187,11 @@ impl Reader {
         self.read += 1;
         let first = self.copies.front_mut()?;
         let lost = core::mem::take(&mut first.missed);
-        Some(Rec { ts: found.ts, payload: &first.data()[found.payload.clone()], lost })
+        Some(Rec {
+            ts: found.ts,
+            payload: &first.data()[found.payload.clone()],
+            lost,
+        })
     }
 
     /// Consumes the rest of the first page into `out`, as trace_pipe_raw gives it; with `full` only if it is finished.
@@ -251,7 +255,11 @@ impl Reader {
             if !look.closed && (!partial || look.bytes == from) {
                 return false;
             }
-            let Some(bytes) = look.bytes.checked_sub(from).filter(|_| look.bytes <= self.ring.data()) else {
+            let Some(bytes) = look
+                .bytes
+                .checked_sub(from)
+                .filter(|_| look.bytes <= self.ring.data())
+            else {
                 continue; // of another page
             };
             let mut page = self.spare.take().unwrap_or_default();
@@ -259,7 +267,11 @@ impl Reader {
                 page = vec![0; self.ring.size()].into_boxed_slice();
             }
             self.ring.copy_out(no, from, &mut page, bytes);
-            let ours = if look.closed { self.ring.claim(no) } else { self.ring.head() == no };
+            let ours = if look.closed {
+                self.ring.claim(no)
+            } else {
+                self.ring.head() == no
+            };
             if !ours {
                 self.spare = Some(page);
                 continue;
@@ -293,7 +305,10 @@ impl Reader {
                 self.spare = Some(copied.page);
                 continue;
             }
-            self.copies.push_back(Copied { missed: core::mem::take(&mut self.lost), ..copied });
+            self.copies.push_back(Copied {
+                missed: core::mem::take(&mut self.lost),
+                ..copied
+            });
             if self.copies.len() == 1 {
                 self.rewind();
             }
@@ -310,7 +325,11 @@ impl Reader {
         self.age();
         let overrun = self.overrun + self.unnoticed();
         if !walk.started || walk.epoch != self.epoch {
-            *walk = Walk { epoch: self.epoch, overrun, ..Walk::default() };
+            *walk = Walk {
+                epoch: self.epoch,
+                overrun,
+                ..Walk::default()
+            };
         }
         let (next, bytes) = match self.walk_copies(walk, out) {
             Some(found) => found,
@@ -320,7 +339,12 @@ impl Reader {
             true => (next.index.saturating_sub(walk.index)).min(overrun - walk.overrun),
             false => 0,
         };
-        *walk = Walk { started: true, epoch: self.epoch, overrun, ..next };
+        *walk = Walk {
+            started: true,
+            epoch: self.epoch,
+            overrun,
+            ..next
+        };
         Some((bytes, lost))
     }
 
@@ -333,9 +357,17 @@ impl Reader {
                     index: copied.before + self.taken,
                     ..*walk
                 },
-                _ => Walk { at: copied.from, ts: copied.ts(), index: copied.before, ..*walk },
+                _ => Walk {
+                    at: copied.from,
+                    ts: copied.ts(),
+                    index: copied.before,
+                    ..*walk
+                },
             };
-            let begin = Walk { number: copied.number, ..begin };
+            let begin = Walk {
+                number: copied.number,
+                ..begin
+            };
             let inside = walk.started && walk.number == copied.number && walk.at > begin.at;
             let begin = if inside { *walk } else { begin };
             let passed = walk.started && copied.number < walk.number;
@@ -359,14 +391,28 @@ impl Reader {
                 Seen::Busy | Seen::Ahead => return None,
             };
             let number = self.page_base + no;
-            let mut begin = Walk { number, at: 0, index: self.entry_base + look.first, ..*walk };
+            let mut begin = Walk {
+                number,
+                at: 0,
+                index: self.entry_base + look.first,
+                ..*walk
+            };
             if let Some(part) = self.part.filter(|p| p.no == no) {
-                begin = Walk { at: part.bytes, ts: part.ts, index: begin.index + part.entries, ..begin };
+                begin = Walk {
+                    at: part.bytes,
+                    ts: part.ts,
+                    index: begin.index + part.entries,
+                    ..begin
+                };
             }
             if walk.started && walk.number == number && walk.at > begin.at {
                 begin = *walk;
             }
-            let Some(bytes) = look.bytes.checked_sub(begin.at).filter(|_| look.bytes <= self.ring.data()) else {
+            let Some(bytes) = look
+                .bytes
+                .checked_sub(begin.at)
+                .filter(|_| look.bytes <= self.ring.data())
+            else {
                 continue;
             };
             if bytes == 0 {
@@ -447,7 +493,8 @@ impl Reader {
         self.age();
         let unnoticed = self.unnoticed();
         let copied: u64 = self.copies.iter().map(|c| c.entries).sum::<u64>() - self.taken;
-        let mut bytes: usize = self.copies.iter().map(|c| c.bytes).sum::<usize>() - self.position.at;
+        let mut bytes: usize =
+            self.copies.iter().map(|c| c.bytes).sum::<usize>() - self.position.at;
         let tail = self.ring.tail();
         for no in self.ring.head()..=tail.no {
             if let Seen::Page(look) = self.ring.look(no) {
@@ -497,7 +544,12 @@ impl Reader {
     }
 
     fn forget_copies(&mut self) {
-        self.cleared += self.copies.iter().map(|c| c.entries + c.missed).sum::<u64>() - self.taken;
+        self.cleared += self
+            .copies
+            .iter()
+            .map(|c| c.entries + c.missed)
+            .sum::<u64>()
+            - self.taken;
         self.copies.clear();
         self.rewind();
     }
@@ -511,11 +563,15 @@ impl Reader {
         self.epoch += 1;
     }
 
-    /// Takes over a new ring; nobody writes the old one any more. `keep`: its newest pages stay readable, as many as the
+    /// Takes over a new ring and returns the old one, which nobody writes any more. `keep`: its newest pages stay readable, as many as the
     /// new ring has.
-    pub(super) fn replace(&mut self, ring: Ring, keep: bool) {
+    pub(super) fn replace(&mut self, ring: Ring, keep: bool) -> Ring {
         let tail = self.ring.tail();
-        let least = if keep { (tail.no + 1).saturating_sub(ring.slots()) } else { tail.no };
+        let least = if keep {
+            (tail.no + 1).saturating_sub(ring.slots())
+        } else {
+            tail.no
+        };
         if least > self.ring.head() {
             self.give_up(least);
         }
@@ -524,7 +580,7 @@ impl Reader {
         self.page_base += tail.no + 1;
         self.dropped = self.dropped.wrapping_add(self.ring.dropped());
         self.stuck = self.stuck.wrapping_add(self.ring.stuck());
-        self.ring = ring;
+        let old = core::mem::replace(&mut self.ring, ring);
         self.seen = 0;
         self.part = None;
         self.spare = None;
@@ -535,13 +591,17 @@ impl Reader {
         }
         self.fit();
         self.age();
+        old
     }
 
     /// Whether the oldest entries give way to new ones.
     pub(super) fn set_overwrite(&mut self, overwrite: bool) {
         self.overwrite = overwrite;
         self.age();
-        self.ring.control().overwrite.store(u64::from(overwrite), Ordering::Relaxed);
+        self.ring
+            .control()
+            .overwrite
+            .store(u64::from(overwrite), Ordering::Relaxed);
     }
 
     /// Gives up the pages before `no`.
@@ -561,7 +621,11 @@ impl Reader {
     fn age(&mut self) {
         let archived = self.copies.iter().filter(|c| c.archived).count() as u64;
         let slots = self.ring.slots();
-        let room = if self.overwrite { slots } else { slots.saturating_sub(archived).max(1) };
+        let room = if self.overwrite {
+            slots
+        } else {
+            slots.saturating_sub(archived).max(1)
+        };
         self.ring.control().room.store(room, Ordering::Relaxed);
         if self.overwrite && archived != 0 {
             self.fit();
@@ -573,12 +637,17 @@ impl Reader {
         let tail = self.ring.tail();
         let used = tail.no.saturating_sub(self.ring.head()) + u64::from(tail.used);
         loop {
-            let kept = self.copies.front().is_some_and(|c| !c.archived || self.taken != 0);
+            let kept = self
+                .copies
+                .front()
+                .is_some_and(|c| !c.archived || self.taken != 0);
             let most = self.ring.slots().saturating_sub(used) as usize + usize::from(kept);
             if self.copies.len() <= most {
                 return;
             }
-            let Some(old) = self.copies.remove(usize::from(kept)) else { return };
+            let Some(old) = self.copies.remove(usize::from(kept)) else {
+                return;
+            };
             self.overrun += old.entries;
             let missed = old.missed + old.entries;
             match self.copies.get_mut(usize::from(kept)) {
@@ -594,7 +663,10 @@ impl Reader {
 
 /// Time of the last entry of a copy.
 fn last_time(copied: &Copied) -> u64 {
-    let mut position = Position { at: 0, ts: copied.ts() };
+    let mut position = Position {
+        at: 0,
+        ts: copied.ts(),
+    };
     while let Some(found) = position.find(copied.data()) {
         position.pass(&found);
     }

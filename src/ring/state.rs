@@ -11,7 +11,8 @@ const NUMBER_BITS: u32 = 64 - NUMBER;
 
 // a page of the largest size with the shortest entries must not overflow its fields
 const _: () = assert!(super::page::MAX_SUBBUF / 4 <= 1 << ENTRIES);
-const _: () = assert!(super::page::MAX_SUBBUF / (super::entry::MIN_PAYLOAD + 4) < 1 << (SEALED - ENTRIES));
+const _: () =
+    assert!(super::page::MAX_SUBBUF / (super::entry::MIN_PAYLOAD + 4) < 1 << (SEALED - ENTRIES));
 
 impl State {
     /// Page `no` with what is reserved of it.
@@ -63,10 +64,16 @@ mod tests {
     fn fields() {
         let check = |no: u64, near, entries, bytes| {
             let state = State::new(no, entries, bytes);
-            assert_eq!((state.no(near), state.entries(), state.bytes()), (no, entries, bytes));
+            assert_eq!(
+                (state.no(near), state.entries(), state.bytes()),
+                (no, entries, bytes)
+            );
             assert!(!state.is_sealed() && state.sealed().is_sealed());
             let state = state.sealed();
-            assert_eq!((state.no(near), state.entries(), state.bytes()), (no, entries, bytes));
+            assert_eq!(
+                (state.no(near), state.entries(), state.bytes()),
+                (no, entries, bytes)
+            );
         };
         check(0, 0, 0, 0);
         check(5, 0, 7, 4080);

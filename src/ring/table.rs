@@ -48,8 +48,10 @@ impl Table {
 
     /// Says how many CPUs may write by the fast sequence, and how many at all.
     pub(super) fn limit(&self, fast: usize, all: usize) {
-        self.0[0].ring.store(ptr::without_provenance_mut(fast), Ordering::Relaxed);
-        self.0[0].any.store(all as u32, Ordering::Relaxed);
+        self.0[0]
+            .ring
+            .store(ptr::without_provenance_mut(fast), Ordering::SeqCst);
+        self.0[0].any.store(all as u32, Ordering::SeqCst);
     }
 
     /// Whether any CPU may write.

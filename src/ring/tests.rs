@@ -11,17 +11,39 @@ use crate::base::cpu::{self, CpuMask};
 
 /// The ways this process has.
 fn ways() -> Vec<Way> {
-    let rseq = Buffer::new(&Config { way: Way::Rseq, ..config(1, 2) }).is_ok();
-    if rseq { vec![Way::Rseq, Way::Atomic] } else { vec![Way::Atomic] }
+    let rseq = Buffer::new(&Config {
+        way: Way::Rseq,
+        ..config(1, 2)
+    })
+    .is_ok();
+    if rseq {
+        vec![Way::Rseq, Way::Atomic]
+    } else {
+        vec![Way::Atomic]
+    }
 }
 
 fn config(cpus: usize, subbufs: usize) -> Config {
-    Config { cpus, subbufs, subbuf_size: 4096, overwrite: true, clock: ClockId::Local, way: Way::Auto }
+    Config {
+        cpus,
+        subbufs,
+        subbuf_size: 4096,
+        overwrite: true,
+        clock: ClockId::Local,
+        way: Way::Auto,
+    }
 }
 
 /// A buffer of one CPU's worth of sub-buffers for each CPU there is, and the CPU that the thread is pinned to.
 fn buffer(way: Way, subbufs: usize, overwrite: bool) -> Arc<Buffer> {
-    Arc::new(Buffer::new(&Config { way, overwrite, ..config(cpu::possible(), subbufs) }).unwrap())
+    Arc::new(
+        Buffer::new(&Config {
+            way,
+            overwrite,
+            ..config(cpu::possible(), subbufs)
+        })
+        .unwrap(),
+    )
 }
 
 /// Runs `f` on CPU 0, where it stays.
@@ -80,7 +102,10 @@ fn page_numbers(page: &[u8]) -> (Vec<u32>, Option<u64>, usize) {
     let commit = u32::from_ne_bytes(page[8..12].try_into().unwrap());
     let bytes = (commit & COMMIT_BYTES) as usize;
     let data = &page[PAGE_HEADER..PAGE_HEADER + bytes];
-    let mut position = Position { at: 0, ts: u64::from_ne_bytes(page[..8].try_into().unwrap()) };
+    let mut position = Position {
+        at: 0,
+        ts: u64::from_ne_bytes(page[..8].try_into().unwrap()),
+    };
     let mut numbers = vec![];
     while let Some(found) = position.find(data) {
         numbers.push(number(&data[found.payload.clone()]));
@@ -106,7 +131,9 @@ fn what_goes_in_comes_out() {
         on_cpu_0(|| {
             let buffer = buffer(way, 8, true);
             assert!(!buffer.has_data(None));
-            let lengths = [8, 12, 16, 20, 24, 28, 32, 33, 47, 108, 111, 112, 113, 116, 120, 500];
+            let lengths = [
+                8, 12, 16, 20, 24, 28, 32, 33, 47, 108, 111, 112, 113, 116, 120, 500,
+            ];
             for (i, len) in lengths.iter().enumerate() {
                 assert!(put(&buffer, i as u32, *len));
             }
@@ -114,9 +141,17 @@ fn what_goes_in_comes_out() {
             let mut iter = Iter::new(&buffer, 0);
             for (i, len) in lengths.iter().enumerate() {
                 let rec = iter.next().unwrap();
-                assert_eq!((number(rec.payload), rec.payload.len()), (i as u32, len.next_multiple_of(4)), "{way:?}");
+                assert_eq!(
+                    (number(rec.payload), rec.payload.len()),
+                    (i as u32, len.next_multiple_of(4)),
+                    "{way:?}"
+                );
                 let text = rec.payload[8..*len].iter().enumerate();
-                assert!(text.clone().all(|(k, b)| *b == (i + k) as u8), "{way:?} {len}: {:?}", rec.payload);
+                assert!(
+                    text.clone().all(|(k, b)| *b == (i + k) as u8),
+                    "{way:?} {len}: {:?}",
+                    rec.payload
+                );
                 assert!(rec.payload[*len..].iter().all(|b| *b == 0));
             }
             assert!(iter.next().is_none());
@@ -163,7 +198,11 @@ fn overwrites_the_oldest() {
             // 32 bytes each with their header: 127 a page
             (0..1000).for_each(|i| assert!(put(&buffer, i, 28)));
             let stats = buffer.stats(0);
-            assert_eq!((stats.entries, stats.overrun, stats.bytes), (238, 762, 7616), "{way:?} as Linux counts");
+            assert_eq!(
+                (stats.entries, stats.overrun, stats.bytes),
+                (238, 762, 7616),
+                "{way:?} as Linux counts"
+            );
             assert_eq!((stats.dropped, stats.commit_overrun, stats.read), (0, 0, 0));
             assert!(stats.oldest_ts > 0 && stats.oldest_ts <= stats.now_ts);
             let mut iter = Iter::new(&buffer, 0);
@@ -171,7 +210,11 @@ fn overwrites_the_oldest() {
             let (numbers, lost) = consume(&buffer);
             assert_eq!((numbers, lost), ((762..1000).collect(), 762));
             let stats = buffer.stats(0);
-            assert_eq!((stats.entries, stats.overrun, stats.read, stats.bytes), (0, 762, 238, 0), "{way:?}");
+            assert_eq!(
+                (stats.entries, stats.overrun, stats.read, stats.bytes),
+                (0, 762, 238, 0),
+                "{way:?}"
+            );
             assert_eq!(stats.oldest_ts, 0);
         });
     }
@@ -211,7 +254,11 @@ fn pages_as_the_kernel_gives_them() {
             page.fill(0xee);
             assert_eq!(buffer.consumer(0).take_page(&mut page, true), Some(4096));
             let (numbers, missed, bytes) = page_numbers(&page);
-            assert_eq!((numbers[0], numbers.len(), bytes), (508, 127, 4064), "{way:?}");
+            assert_eq!(
+                (numbers[0], numbers.len(), bytes),
+                (508, 127, 4064),
+                "{way:?}"
+            );
             assert_eq!(missed, Some(507));
             // consumed record by record up to the middle of a page, the rest as a page
             for i in 0..27 {
@@ -219,13 +266,20 @@ fn pages_as_the_kernel_gives_them() {
             }
             assert_eq!(buffer.consumer(0).take_page(&mut page, true), Some(4096));
             let (numbers, missed, bytes) = page_numbers(&page);
-            assert_eq!((numbers[0], numbers.len(), missed, bytes), (662, 100, None, 3200));
+            assert_eq!(
+                (numbers[0], numbers.len(), missed, bytes),
+                (662, 100, None, 3200)
+            );
             assert_eq!(buffer.consumer(0).take_page(&mut page, true), Some(4096));
             assert_eq!(buffer.consumer(0).take_page(&mut page, true), None);
             assert_eq!(buffer.consumer(0).take_page(&mut page, false), Some(4096));
             assert_eq!(page_numbers(&page).0, (889..1000).collect::<Vec<_>>());
             let stats = buffer.stats(0);
-            assert_eq!((stats.entries, stats.overrun, stats.read, stats.bytes), (0, 507, 493, 0), "{way:?}");
+            assert_eq!(
+                (stats.entries, stats.overrun, stats.read, stats.bytes),
+                (0, 507, 493, 0),
+                "{way:?}"
+            );
             assert_eq!(buffer.consumer(0).take_page(&mut page[..100], false), None);
         });
     }
@@ -242,7 +296,11 @@ fn longest_and_too_long() {
             assert!(!buffer.append_at(None, None, &[0; 4073]));
             assert_eq!(consume(&buffer), (vec![1, 2, 3], 0));
             let stats = buffer.stats(0);
-            assert_eq!((stats.dropped, stats.read, stats.entries), (4, 3, 0), "{way:?}");
+            assert_eq!(
+                (stats.dropped, stats.read, stats.entries),
+                (4, 3, 0),
+                "{way:?}"
+            );
         });
     }
 }
@@ -251,7 +309,13 @@ fn longest_and_too_long() {
 fn clears() {
     for way in ways() {
         on_cpu_0(|| {
-            for (overwrite, before) in [(true, 1000), (true, 1), (false, 1000), (true, 0), (false, 5)] {
+            for (overwrite, before) in [
+                (true, 1000),
+                (true, 1),
+                (false, 1000),
+                (true, 0),
+                (false, 5),
+            ] {
                 let buffer = buffer(way, 2, overwrite);
                 (0..before).for_each(|i| _ = put(&buffer, i, 28));
                 let mut iter = Iter::new(&buffer, 0);
@@ -259,7 +323,14 @@ fn clears() {
                 buffer.consumer(0).take();
                 buffer.reset(Some(0));
                 let stats = buffer.stats(0);
-                let zeros = (stats.entries, stats.overrun, stats.dropped, stats.read, stats.bytes, stats.oldest_ts);
+                let zeros = (
+                    stats.entries,
+                    stats.overrun,
+                    stats.dropped,
+                    stats.read,
+                    stats.bytes,
+                    stats.oldest_ts,
+                );
                 assert_eq!(zeros, (0, 0, 0, 0, 0, 0), "{way:?} {overwrite} {before}");
                 assert!(!buffer.has_data(None));
                 assert_eq!(consume(&buffer), (vec![], 0));
@@ -267,10 +338,22 @@ fn clears() {
                 let kept = (0..254).filter(|i| put(&buffer, *i, 28)).count();
                 assert_eq!(kept, 254);
                 let stats = buffer.stats(0);
-                assert_eq!((stats.entries, stats.overrun, stats.dropped), (254, 0, 0), "{way:?} {overwrite} {before}");
+                assert_eq!(
+                    (stats.entries, stats.overrun, stats.dropped),
+                    (254, 0, 0),
+                    "{way:?} {overwrite} {before}"
+                );
                 // what the iterator had copied it still gives
                 let skip = usize::from(before > 0);
-                assert_eq!(walk(&mut iter).0[skip..].iter().rev().take(254).rev().count(), 254);
+                assert_eq!(
+                    walk(&mut iter).0[skip..]
+                        .iter()
+                        .rev()
+                        .take(254)
+                        .rev()
+                        .count(),
+                    254
+                );
                 assert_eq!(consume(&buffer), ((0..254).collect(), 0));
             }
         });
@@ -292,14 +375,20 @@ fn resized() {
                 (300..310).for_each(|i| assert!(put(&buffer, i, 28)));
                 assert_eq!(walk(&mut iter), ((300..310).collect(), 0), "{way:?}");
                 let stats = buffer.stats(0);
-                assert_eq!((stats.entries, stats.overrun, stats.bytes), (310, 0, 310 * 32));
+                assert_eq!(
+                    (stats.entries, stats.overrun, stats.bytes),
+                    (310, 0, 310 * 32)
+                );
                 // smaller: the newest that fit
                 buffer.resize(Some(0), 1).unwrap();
                 assert_eq!(buffer.subbufs(0), 2);
                 let stats = buffer.stats(0);
                 // pages held 0..127, 127..254, 254..300, 300..310
                 assert_eq!((stats.entries, stats.overrun), (56, 254), "{way:?}");
-                assert_eq!(walk(&mut Iter::new(&buffer, 0)).0, (254..310).collect::<Vec<_>>());
+                assert_eq!(
+                    walk(&mut Iter::new(&buffer, 0)).0,
+                    (254..310).collect::<Vec<_>>()
+                );
                 let kept = (310..2000).filter(|i| put(&buffer, *i, 28)).count() as u64;
                 let stats = buffer.stats(0);
                 match overwrite {
@@ -308,13 +397,21 @@ fn resized() {
                 }
                 assert!(stats.entries <= 56 + 254, "{stats:?}");
                 let (numbers, lost) = consume(&buffer);
-                assert_eq!(numbers.len() as u64 + lost, 310 + kept, "{way:?} {overwrite}");
+                assert_eq!(
+                    numbers.len() as u64 + lost,
+                    310 + kept,
+                    "{way:?} {overwrite}"
+                );
                 assert!(numbers.is_sorted());
                 // what is left of the page being written, and the other one
                 (0..127).for_each(|i| assert!(put(&buffer, i, 28)));
                 assert_eq!(consume(&buffer), ((0..127).collect(), 0));
             }
-            assert!(buffer(way, 2, true).resize(None, usize::MAX / 4096).is_err());
+            assert!(
+                buffer(way, 2, true)
+                    .resize(None, usize::MAX / 4096)
+                    .is_err()
+            );
         });
     }
 }
@@ -331,7 +428,10 @@ fn other_sizes_and_clocks() {
             buffer.set_subbuf_size(65536).unwrap();
             assert_eq!((buffer.subbuf_size(), buffer.subbufs(0)), (65536, 23));
             assert_eq!(buffer.stats(0).entries, 0);
-            assert!(put(&buffer, 2, 60_000) && put(&buffer, 3, 65512) && !put(&buffer, 4, 65513), "{way:?}");
+            assert!(
+                put(&buffer, 2, 60_000) && put(&buffer, 3, 65512) && !put(&buffer, 4, 65513),
+                "{way:?}"
+            );
             assert_eq!(consume(&buffer), (vec![2, 3], 0));
             for clock in ClockId::ALL {
                 buffer.set_clock(*clock).unwrap();
@@ -341,7 +441,10 @@ fn other_sizes_and_clocks() {
                 (0..5000).for_each(|i| assert!(put(&buffer, i, 28)));
                 let mut iter = Iter::new(&buffer, 0);
                 let times: Vec<u64> = core::iter::from_fn(|| iter.next().map(|r| r.ts)).collect();
-                assert!(times[0] >= before && *times.last().unwrap() <= buffer.now(), "{way:?} {clock:?}");
+                assert!(
+                    times[0] >= before && *times.last().unwrap() <= buffer.now(),
+                    "{way:?} {clock:?}"
+                );
                 assert!(times.is_sorted() && times.len() == 5000);
                 if *clock == ClockId::Counter {
                     assert!(times.windows(2).all(|w| w[0] < w[1]));
@@ -358,11 +461,18 @@ fn recording_off_and_masked() {
         on_cpu_0(|| {
             let buffer = buffer(way, 4, true);
             buffer.set_recording(false);
-            assert!(!put(&buffer, 1, 28) && !buffer.append_at(Some(0), None, &[0; 8]) && !buffer.is_recording());
+            assert!(
+                !put(&buffer, 1, 28)
+                    && !buffer.append_at(Some(0), None, &[0; 8])
+                    && !buffer.is_recording()
+            );
             buffer.set_recording(true);
             assert!(put(&buffer, 2, 28));
             buffer.set_cpu_mask(&CpuMask::none(buffer.cpus()));
-            assert!(!put(&buffer, 3, 28) && !buffer.append_at(Some(0), None, &[0; 8]), "{way:?}");
+            assert!(
+                !put(&buffer, 3, 28) && !buffer.append_at(Some(0), None, &[0; 8]),
+                "{way:?}"
+            );
             assert_eq!(buffer.stats(0).entries, 1);
             // a masked CPU keeps what it has, and can be changed
             buffer.resize(None, 9).unwrap();
@@ -387,7 +497,15 @@ fn given_times_never_go_back() {
                 r
             };
             let base = buffer.now() + 1_000_000_000_000;
-            let given = [base, base + 5, base + 3, base + (1 << 27) + 4, base + (1 << 27) + 5, 7, base + (1 << 45)];
+            let given = [
+                base,
+                base + 5,
+                base + 3,
+                base + (1 << 27) + 4,
+                base + (1 << 27) + 5,
+                7,
+                base + (1 << 45),
+            ];
             for (i, t) in given.iter().enumerate() {
                 assert!(buffer.append_at(Some(0), Some(*t), &record(i as u32)));
             }
@@ -401,7 +519,21 @@ fn given_times_never_go_back() {
                 times.push(rec.ts - base);
             }
             let last = 1 << 45;
-            assert_eq!(times, [0, 5, 5, (1 << 27) + 4, (1 << 27) + 5, (1 << 27) + 5, last, last, last], "{way:?}");
+            assert_eq!(
+                times,
+                [
+                    0,
+                    5,
+                    5,
+                    (1 << 27) + 4,
+                    (1 << 27) + 5,
+                    (1 << 27) + 5,
+                    last,
+                    last,
+                    last
+                ],
+                "{way:?}"
+            );
         });
     }
 }
@@ -421,7 +553,8 @@ fn other_cpus() {
         }
         for cpu in 0..buffer.cpus() {
             let mut consumer = buffer.consumer(cpu);
-            let numbers: Vec<u32> = core::iter::from_fn(|| consumer.take().map(|r| number(r.payload))).collect();
+            let numbers: Vec<u32> =
+                core::iter::from_fn(|| consumer.take().map(|r| number(r.payload))).collect();
             assert_eq!(numbers, (0..300).collect::<Vec<_>>(), "{way:?}");
         }
         assert!(!buffer.append_at(Some(buffer.cpus()), None, &record));

@@ -19,7 +19,10 @@ pub struct Bell {
 
 /// The bell of all buffers of this process.
 #[cfg(not(loom))]
-pub static BELL: Bell = Bell { rung: AtomicU32::new(0), sleepers: AtomicU32::new(0) };
+pub static BELL: Bell = Bell {
+    rung: AtomicU32::new(0),
+    sleepers: AtomicU32::new(0),
+};
 
 /// What a reader waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +38,10 @@ pub enum Want {
 impl Bell {
     #[cfg(loom)]
     pub(super) fn new() -> Bell {
-        Bell { rung: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        Bell {
+            rung: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+        }
     }
 
     /// Wakes everybody who sleeps. Safe in signal handlers.
@@ -83,7 +89,10 @@ impl Buffer {
                 Want::Percent(percent) => self.pages_to(cpu, percent),
             };
             // the least, so that who waits for less is not kept waiting
-            slot.pages.fetch_min(more.clamp(1, u64::from(u32::MAX - 1)) as u32, Ordering::SeqCst);
+            slot.pages.fetch_min(
+                more.clamp(1, u64::from(u32::MAX - 1)) as u32,
+                Ordering::SeqCst,
+            );
         }
     }
 

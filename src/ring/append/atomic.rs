@@ -69,7 +69,9 @@ pub(super) unsafe fn append(ring: View, request: &Request) -> Reserved {
                 write(ring, no, at, delta, request);
             }
         }
-        ring.meta(no).commit.fetch_add(grow as u64, Ordering::SeqCst);
+        ring.meta(no)
+            .commit
+            .fetch_add(grow as u64, Ordering::SeqCst);
         return Reserved::Done;
     }
 }
@@ -102,7 +104,9 @@ fn seal(ring: View, no: u64, old: (u64, u64)) -> bool {
     let sealed = ring.control().state.0.swap(old, (state.sealed().0, old.1));
     if sealed {
         // what is not used counts as committed
-        ring.meta(no).commit.fetch_add((ring.data() - state.bytes()) as u64, Ordering::SeqCst);
+        ring.meta(no)
+            .commit
+            .fetch_add((ring.data() - state.bytes()) as u64, Ordering::SeqCst);
     }
     sealed
 }
@@ -144,10 +148,16 @@ unsafe fn cross(
     if used as i64 >= control.room.load(Ordering::Relaxed) as i64 {
         if control.overwrite.load(Ordering::Relaxed) != 0 {
             // fails if somebody else, writer or reader, has just done it
-            let _ = control.head.0.compare_exchange(head, head + 1, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = control.head.0.compare_exchange(
+                head,
+                head + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             return None;
         }
-        let current = control.state.0.load() == old && control.head.0.load(Ordering::Acquire) == head;
+        let current =
+            control.state.0.load() == old && control.head.0.load(Ordering::Acquire) == head;
         if current {
             control.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -160,13 +170,21 @@ unsafe fn cross(
             control.stuck.fetch_add(1, Ordering::Relaxed);
             return Some(Reserved::Refused);
         }
-        if control.state.0.swap(old, (State::new(new, 0, 0).sealed().0, old.1)) {
+        if control
+            .state
+            .0
+            .swap(old, (State::new(new, 0, 0).sealed().0, old.1))
+        {
             meta.commit.fetch_add(ring.data() as u64, Ordering::SeqCst);
             *passed += 1;
         }
         return None;
     }
-    if !control.state.0.swap(old, (State::new(new, 1, 4 + len).0, now)) {
+    if !control
+        .state
+        .0
+        .swap(old, (State::new(new, 1, 4 + len).0, now))
+    {
         return None;
     }
     ring.stamp(new, now);

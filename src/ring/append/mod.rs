@@ -5,9 +5,21 @@
 //! in `slow`.
 
 mod atomic;
-#[cfg(all(feature = "std", target_arch = "x86_64", target_os = "linux", not(miri), not(loom)))]
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
 mod rseq;
-#[cfg(all(feature = "std", target_arch = "x86_64", target_os = "linux", not(miri), not(loom)))]
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
 mod slow;
 
 use super::buffer::Buffer;
@@ -15,8 +27,8 @@ use super::control::View;
 use super::entry::{self, MIN_PAYLOAD};
 use super::page::{MAX_SUBBUF, PAGE_HEADER};
 use super::table::Slot;
-use crate::base::cpu;
 use crate::base::sync::Ordering;
+use crate::base::{cpu, rcu};
 
 /// For [`Request::time`]: the clock is read when the entry is written.
 const NOW: u64 = u64::MAX;
@@ -46,7 +58,17 @@ struct Request {
 impl Request {
     /// Of words that stand together.
     fn whole(body: *const u8, len: usize, type_len: u32) -> Request {
-        Request { time: NOW, body, words: len / 4, total: len, type_len, length: 0, tail: 0, has_tail: 0, only: 0 }
+        Request {
+            time: NOW,
+            body,
+            words: len / 4,
+            total: len,
+            type_len,
+            length: 0,
+            tail: 0,
+            has_tail: 0,
+            only: 0,
+        }
     }
 
     /// Of a payload as it lies.
@@ -62,7 +84,11 @@ impl Request {
             words: words.len() / 4,
             total: padded + extra,
             type_len,
-            length: if extra != 0 { (padded + extra) as u32 } else { 0 },
+            length: if extra != 0 {
+                (padded + extra) as u32
+            } else {
+                0
+            },
             tail: u32::from_ne_bytes(tail),
             has_tail: u32::from(!rest.is_empty()),
             only: 0,
@@ -104,7 +130,13 @@ impl Buffer {
     }
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64", target_os = "linux", not(miri), not(loom)))]
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
 mod ways {
     use super::rseq::Outcome;
     use super::*;
@@ -120,7 +152,12 @@ mod ways {
                 Outcome::Done => true,
                 // SAFETY: as above
                 other => unsafe {
-                    self.append_cold(payload, LEN.next_multiple_of(4), LEN.div_ceil(4) as u32, other)
+                    self.append_cold(
+                        payload,
+                        LEN.next_multiple_of(4),
+                        LEN.div_ceil(4) as u32,
+                        other,
+                    )
                 },
             }
         }
@@ -132,7 +169,9 @@ mod ways {
             // a longer one must not come near the sequence, which adds in 32 bits
             let outcome = if len < MAX_SUBBUF {
                 // SAFETY: as above
-                unsafe { rseq::append_any(thread::area(), self.table.as_ptr(), body, len, type_len) }
+                unsafe {
+                    rseq::append_any(thread::area(), self.table.as_ptr(), body, len, type_len)
+                }
             } else {
                 Outcome::Full
             };
@@ -147,7 +186,13 @@ mod ways {
         /// `len` bytes, words, can be read at `body`.
         #[cold]
         #[inline(never)]
-        unsafe fn append_cold(&self, body: *const u8, len: usize, type_len: u32, outcome: Outcome) -> bool {
+        unsafe fn append_cold(
+            &self,
+            body: *const u8,
+            len: usize,
+            type_len: u32,
+            outcome: Outcome,
+        ) -> bool {
             if outcome == Outcome::Wake {
                 self.bell().ring();
                 return true;
@@ -161,14 +206,9 @@ mod ways {
         /// # Safety
         /// The request's body can be read.
         pub(super) unsafe fn append_here(&self, mut request: Request) -> bool {
-            if !self.table.is_open() {
-                return false;
-            }
-            if !self.fits(&request) {
-                return self.refuse();
-            }
-            if request.time == NOW && !self.clock_in_sequence() {
-                request.time = self.clock().now();
+            let _section = rcu::read();
+            if let Err(done) = self.prepare(&mut request) {
+                return done;
             }
             if self.is_reserved() {
                 // SAFETY: the caller's promise, and it fits
@@ -232,7 +272,13 @@ mod ways {
     }
 }
 
-#[cfg(not(all(feature = "std", target_arch = "x86_64", target_os = "linux", not(miri), not(loom))))]
+#[cfg(not(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+)))]
 mod ways {
     use super::*;
 
@@ -258,14 +304,9 @@ mod ways {
         /// # Safety
         /// The request's body can be read.
         pub(super) unsafe fn append_here(&self, mut request: Request) -> bool {
-            if !self.table.is_open() {
-                return false;
-            }
-            if !self.fits(&request) {
-                return self.refuse();
-            }
-            if request.time == NOW && !self.clock_in_sequence() {
-                request.time = self.clock().now();
+            let _section = rcu::read();
+            if let Err(done) = self.prepare(&mut request) {
+                return done;
             }
             // SAFETY: the caller's promise, and it fits
             unsafe { self.append_reserved(cpu::current(), &request) }
@@ -276,19 +317,19 @@ mod ways {
             self.table.ring(cpu).map(atomic::end_page).is_some()
         }
 
-        /// Puts `ring` in a CPU's place, or nothing if the CPU is masked. Afterwards nobody writes what was there.
+        /// Puts `ring` in a CPU's place, or nothing if the CPU is masked.
         pub(in super::super) fn exchange(&self, cpu: usize, ring: &View) {
-            let new = if self.is_masked(cpu) { super::super::table::Table::off() } else { ring.pointer() };
+            let new = if self.is_masked(cpu) {
+                super::super::table::Table::off()
+            } else {
+                ring.pointer()
+            };
             self.table.slot(cpu).ring.store(new, Ordering::SeqCst);
-            self.drain(cpu);
         }
 
         /// # Safety
         /// As above.
-        pub(super) unsafe fn append_elsewhere(&self, cpu: usize, mut request: Request) -> bool {
-            if request.time == NOW && !self.clock_in_sequence() {
-                request.time = self.clock().now();
-            }
+        pub(super) unsafe fn append_elsewhere(&self, cpu: usize, request: Request) -> bool {
             // SAFETY: the caller's promise
             unsafe { self.append_reserved(cpu, &request) }
         }
@@ -302,26 +343,38 @@ impl Buffer {
     /// Where the buffer is written by sequences, a record for another CPU moves the calling thread there for the moment,
     /// which takes some 10 µs.
     pub fn append_at(&self, cpu: Option<usize>, time: Option<u64>, payload: &[u8]) -> bool {
-        let request = Request::of(payload, time);
+        let mut request = Request::of(payload, time);
         match cpu {
             // SAFETY: the payload is a slice
             None => unsafe { self.append_here(request) },
-            Some(cpu) => {
-                if !self.table.is_open() || cpu >= self.cpus() {
-                    return false;
+            Some(cpu) if cpu < self.cpus() => {
+                let _section = rcu::read();
+                match self.prepare(&mut request) {
+                    Err(done) => done,
+                    // SAFETY: the payload is a slice, and it fits
+                    Ok(()) => unsafe { self.append_elsewhere(cpu, request) },
                 }
-                if !self.fits(&request) {
-                    return self.refuse();
-                }
-                // SAFETY: the payload is a slice, and it fits
-                unsafe { self.append_elsewhere(cpu, request) }
             }
+            Some(_) => false,
         }
     }
 
-    /// Whether an entry fits a page at all.
-    fn fits(&self, request: &Request) -> bool {
-        request.total <= self.subbuf_size() - PAGE_HEADER - 4
+    /// What comes before an entry is written: whether the buffer records and it fits a page at all; the time, unless it
+    /// is read while it is written.
+    ///
+    /// Inside a read section in which it is written too: until that ends neither clock nor sizes change, and rings
+    /// written by reservation are not freed.
+    fn prepare(&self, request: &mut Request) -> Result<(), bool> {
+        if !self.table.is_open() {
+            return Err(false);
+        }
+        if request.total > self.subbuf_size() - PAGE_HEADER - 4 {
+            return Err(self.refuse());
+        }
+        if request.time == NOW && !self.clock_in_sequence() {
+            request.time = self.clock().now();
+        }
+        Ok(())
     }
 
     /// Counts a record that was not even tried.
@@ -336,9 +389,9 @@ impl Buffer {
     /// The request's body can be read, the entry fits a page.
     unsafe fn append_reserved(&self, cpu: usize, request: &Request) -> bool {
         let cpu = cpu.min(self.cpus() - 1);
-        // keeps the ring from being freed
-        let _inside = self.inside(cpu);
-        let Some(ring) = self.table.ring(cpu) else { return false };
+        let Some(ring) = self.table.ring(cpu) else {
+            return false;
+        };
         // SAFETY: the caller's promise
         unsafe { self.reserve(ring, self.table.slot(cpu), request) }
     }
@@ -351,7 +404,8 @@ impl Buffer {
         if done == atomic::Reserved::Refused {
             return false;
         }
-        let mut wake = slot.any.load(Ordering::SeqCst) != 0 && slot.any.swap(0, Ordering::Relaxed) != 0;
+        let mut wake =
+            slot.any.load(Ordering::SeqCst) != 0 && slot.any.swap(0, Ordering::Relaxed) != 0;
         if done == atomic::Reserved::NewPage && slot.pages.load(Ordering::SeqCst) != u32::MAX {
             wake |= slot.pages.fetch_sub(1, Ordering::Relaxed) == 1;
         }

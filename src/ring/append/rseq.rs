@@ -59,10 +59,13 @@ const ONE: u64 = (1 << 63) + (1 << 32);
 
 // what the code below has in its addressing
 const _: () = assert!(size_of::<Meta>() == 32 && offset_of!(Meta, page) == 0);
-const _: () = assert!(size_of::<Slot>() == 16 && offset_of!(Slot, ring) == 0 && offset_of!(Slot, any) == 8);
+const _: () =
+    assert!(size_of::<Slot>() == 16 && offset_of!(Slot, ring) == 0 && offset_of!(Slot, any) == 8);
 const _: () = assert!(offset_of!(Slot, pages) == 12 && NOW == u64::MAX);
 const _: () = assert!(PAGE_HEADER == 16 && CUR == 0);
-const _: () = assert!(offset_of!(Area, cpu_id) == 4 && offset_of!(Area, rseq_cs) == 8 && SIGNATURE == 0x5305_3053);
+const _: () = assert!(
+    offset_of!(Area, cpu_id) == 4 && offset_of!(Area, rseq_cs) == 8 && SIGNATURE == 0x5305_3053
+);
 
 /// Descriptor and abort handler, then the sequence's beginning: `e` becomes the address 16 bytes before the CPU's slot of
 /// the table, `c` the ring. `limit` is the place of the table's first slot that says below which number CPUs may write.
@@ -247,7 +250,11 @@ pub(super) unsafe fn append_any(
 /// As above.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn append_slow(area: *mut Area, table: *const Slot, request: &Request) -> Outcome {
+pub(super) unsafe fn append_slow(
+    area: *mut Area,
+    table: *const Slot,
+    request: &Request,
+) -> Outcome {
     // SAFETY: as above
     unsafe {
         sequence!("8", [

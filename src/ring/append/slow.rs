@@ -28,9 +28,6 @@ impl Buffer {
     /// # Safety
     /// The request's body can be read, the entry fits a page.
     pub(super) unsafe fn append_elsewhere(&self, cpu: usize, mut request: Request) -> bool {
-        if request.time == super::NOW && !self.clock_in_sequence() {
-            request.time = self.clock().now();
-        }
         if self.is_reserved() {
             // SAFETY: the caller's promise
             return unsafe { self.append_reserved(cpu, &request) };
@@ -67,7 +64,9 @@ impl Buffer {
     pub(super) unsafe fn append_foreign(&self, cpu: usize, request: &Request) -> bool {
         let cpu = cpu.min(self.cpus() - 1);
         // SAFETY: the caller's promise; while the ring is held it is ours alone
-        let done = self.held(cpu, |area, table| unsafe { self.write(area, table, request) }.unwrap_or(false));
+        let done = self.held(cpu, |area, table| {
+            unsafe { self.write(area, table, request) }.unwrap_or(false)
+        });
         match done {
             Some(Held::Done(done)) => {
                 let slot = self.table.slot(cpu);
@@ -87,7 +86,9 @@ impl Buffer {
     /// Ends the page that a CPU's ring is at, unless nothing is in it. The CPU's writers go on meanwhile if the calling
     /// thread may go there. False: the ring is full, or nobody may write it now. The caller keeps the ring in place.
     pub(in super::super) fn end_page(&self, cpu: usize) -> bool {
-        let Some(ring) = self.table.ring(cpu) else { return false };
+        let Some(ring) = self.table.ring(cpu) else {
+            return false;
+        };
         if self.is_reserved() {
             super::atomic::end_page(ring);
             return true;
@@ -116,12 +117,19 @@ impl Buffer {
             return true;
         }
         request.only = 0;
-        matches!(self.held(cpu, |area, table| end(area, table, &request)), Some(Held::Done(true)))
+        matches!(
+            self.held(cpu, |area, table| end(area, table, &request)),
+            Some(Held::Done(true))
+        )
     }
 
     /// Runs `f` while nobody else writes the ring of `cpu`, with an area and a table for sequences that have that ring
     /// as their CPU 0's. `None`: others held it for too long.
-    pub(super) fn held<T>(&self, cpu: usize, f: impl FnOnce(*mut Area, *const Slot) -> T) -> Option<Held<T>> {
+    pub(super) fn held<T>(
+        &self,
+        cpu: usize,
+        f: impl FnOnce(*mut Area, *const Slot) -> T,
+    ) -> Option<Held<T>> {
         let hold = self.hold(cpu)?;
         let slot = self.table.slot(cpu);
         let ring = slot.ring.swap(Table::off(), Ordering::AcqRel);
@@ -130,9 +138,18 @@ impl Buffer {
             return Some(Held::Off);
         }
         thread::restart_sequences(Some(cpu));
-        let own = |ring, any| Slot { ring: AtomicPtr::new(ring), any: AtomicU32::new(any), pages: AtomicU32::new(u32::MAX) };
+        let own = |ring, any| Slot {
+            ring: AtomicPtr::new(ring),
+            any: AtomicU32::new(any),
+            pages: AtomicU32::new(u32::MAX),
+        };
         let table = [own(ptr::null_mut(), 1), own(ring, 0)];
-        let mut area = Area { cpu_id_start: 0, cpu_id: 0, rseq_cs: 0, flags: 0 };
+        let mut area = Area {
+            cpu_id_start: 0,
+            cpu_id: 0,
+            rseq_cs: 0,
+            flags: 0,
+        };
         let result = f(&raw mut area, table.as_ptr());
         slot.ring.store(ring, Ordering::Release);
         drop(hold);
@@ -151,8 +168,14 @@ impl Buffer {
         let signals = Signals::block();
         let word = &self.per_cpu(cpu).hold;
         for look in 0..Self::PATIENCE {
-            if word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(Hold { word, _signals: signals });
+            if word
+                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return Some(Hold {
+                    word,
+                    _signals: signals,
+                });
             }
             give_way(look);
         }
@@ -175,9 +198,14 @@ impl Buffer {
         true
     }
 
-    /// Puts `ring` in a CPU's place, or nothing if the CPU is masked. Afterwards nobody writes what was there.
+    /// Puts `ring` in a CPU's place, or nothing if the CPU is masked. Afterwards no sequence writes what was there;
+    /// writers by reservation may, until they leave their read sections.
     pub(in super::super) fn exchange(&self, cpu: usize, ring: &View) {
-        let new = if self.is_masked(cpu) { Table::off() } else { ring.pointer() };
+        let new = if self.is_masked(cpu) {
+            Table::off()
+        } else {
+            ring.pointer()
+        };
         let hold = loop {
             // holders are quick, and this is no writer
             if let Some(hold) = self.hold(cpu) {
@@ -189,9 +217,6 @@ impl Buffer {
             thread::restart_sequences(Some(cpu));
         }
         drop(hold);
-        if self.is_reserved() {
-            self.drain(cpu);
-        }
     }
 }
 
@@ -223,7 +248,8 @@ impl Signals {
     fn block() -> Signals {
         // SAFETY: plain bits that the calls fill in
         unsafe {
-            let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (core::mem::zeroed(), core::mem::zeroed());
+            let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
+                (core::mem::zeroed(), core::mem::zeroed());
             libc::sigfillset(&mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
             Signals(before)
