@@ -143,17 +143,26 @@ mod native {
         offset
     }
 
+    /// Where a thread's area lies, from its thread pointer; for [`area_at`]. [`init`] has been called.
+    pub fn offset() -> isize {
+        OFFSET.load(Ordering::Relaxed)
+    }
+
     /// The calling thread's area. [`init`] has been called.
-    #[inline(always)]
+    #[inline]
     pub fn area() -> *mut Area {
+        area_at(offset())
+    }
+
+    /// The calling thread's area, `offset` from its thread pointer.
+    #[inline(always)]
+    pub fn area_at(offset: isize) -> *mut Area {
         let thread: *mut u8;
         // SAFETY: the first word at the thread pointer is its own address (the x86-64 ABI's thread control block)
         unsafe {
             asm!("mov {}, fs:0", out(reg) thread, options(nostack, pure, readonly, preserves_flags))
         };
-        thread
-            .wrapping_offset(OFFSET.load(Ordering::Relaxed))
-            .cast()
+        thread.wrapping_offset(offset).cast()
     }
 
     /// The CPU the calling thread runs on, `None` if it is not registered for sequences. [`init`] has been called.

@@ -59,6 +59,8 @@ pub(super) struct Control {
     pub(super) state: Line<Pair>,
     /// Entries that found no page because others had not finished with theirs. Stored by writers.
     pub(super) stuck: AtomicU64,
+    /// Low half of the number of a page, and its slot: spares writers a division.
+    hint: AtomicU64,
     #[cfg(loom)]
     loom_metas: alloc::vec::Vec<Meta>,
     #[cfg(loom)]
@@ -91,6 +93,7 @@ impl Control {
                 busy: crate::base::sync::AtomicBool::new(false),
             }),
             stuck: AtomicU64::new(0),
+            hint: AtomicU64::new(0),
         }
     }
 }
@@ -302,6 +305,7 @@ impl Ring {
             head: Line(zero()),
             state: Line(Pair::new()),
             stuck: zero(),
+            hint: zero(),
             loom_metas: (0..shape.slots).map(meta).collect(),
             loom_pages: (0..shape.slots)
                 .map(|_| (0..shape.size / 4).map(word).collect())
@@ -365,6 +369,36 @@ impl View {
         self.control().slots
     }
 
+    /// The slot of a page.
+    pub(super) fn slot(&self, no: u64) -> u64 {
+        no % self.slots()
+    }
+
+    /// The same for the page being written, mostly without dividing.
+    #[inline(always)]
+    pub(super) fn current_slot(&self, no: u64) -> u64 {
+        let hint = self.control().hint.load(Ordering::Relaxed);
+        if hint >> 32 == no & 0xffff_ffff {
+            hint & 0xffff_ffff
+        } else {
+            self.new_slot(no)
+        }
+    }
+
+    #[cold]
+    fn new_slot(&self, no: u64) -> u64 {
+        let slot = self.slot(no);
+        self.control()
+            .hint
+            .store(no << 32 | slot, Ordering::Relaxed);
+        slot
+    }
+
+    /// The mark of the slot of page `no`.
+    pub(super) fn meta(&self, no: u64) -> &Meta {
+        self.meta_at(self.slot(no))
+    }
+
     /// Bytes of entries in a page.
     #[inline(always)]
     pub(super) fn data(&self) -> usize {
@@ -379,67 +413,63 @@ impl View {
 
 #[cfg(not(loom))]
 impl View {
-    /// The mark of the slot of page `no`.
+    /// The mark of a slot.
     #[inline(always)]
-    pub(super) fn meta(&self, no: u64) -> &Meta {
-        let control = self.control();
-        let at = control.metas as usize + (no % control.slots) as usize * size_of::<Meta>();
+    pub(super) fn meta_at(&self, slot: u64) -> &Meta {
+        debug_assert!(slot < self.slots());
+        let at = self.control().metas as usize + slot as usize * size_of::<Meta>();
         // SAFETY: `slots` marks lie there, all of them atomics
         unsafe { &*self.0.as_ptr().cast::<u8>().add(at).cast::<Meta>() }
     }
 
-    /// Offset of the slot of page `no`, as `cur` has it.
     #[inline(always)]
-    pub(super) fn page_offset(&self, no: u64) -> u64 {
+    fn page_at(&self, slot: u64) -> *mut u8 {
+        debug_assert!(slot < self.slots());
         let control = self.control();
-        control.pages + (no % control.slots << control.shift)
-    }
-
-    #[inline(always)]
-    fn page(&self, no: u64) -> *mut u8 {
         // SAFETY: `slots` pages lie there
         unsafe {
             self.0
                 .as_ptr()
                 .cast::<u8>()
-                .add(self.page_offset(no) as usize)
+                .add((control.pages + (slot << control.shift)) as usize)
         }
     }
 
-    /// The commit word of page `no`.
+    /// The commit word of the page in a slot.
     #[inline(always)]
-    pub(super) fn commit_word(&self, no: u64) -> &AtomicU64 {
+    pub(super) fn commit_word(&self, slot: u64) -> &AtomicU64 {
         // SAFETY: an aligned word of the page, only used as an atomic
-        unsafe { &*self.page(no).add(8).cast::<AtomicU64>() }
+        unsafe { &*self.page_at(slot).add(8).cast::<AtomicU64>() }
     }
 
-    /// Writes the time stamp of page `no`, which the caller has entered.
+    /// Writes the time stamp of the page in a slot, which the caller has entered.
     #[inline(always)]
-    pub(super) fn stamp(&self, no: u64, ts: u64) {
+    pub(super) fn stamp(&self, slot: u64, ts: u64) {
         // SAFETY: an aligned word of the page; readers discard what they copied while it may change
-        unsafe { self.page(no).cast::<u64>().write_volatile(ts) };
+        unsafe { self.page_at(slot).cast::<u64>().write_volatile(ts) };
     }
 
-    /// Writes entries of page `no` from byte `at` on, a place that the caller has reserved.
+    /// Writes entries of the page in a slot from byte `at` on, a place that the caller has reserved.
     ///
     /// # Safety
     /// `from` is good for reads of `len` bytes, `at + len` is within the page's data; both are multiples of 4.
     #[inline(always)]
-    pub(super) unsafe fn put(&self, no: u64, at: usize, from: *const u8, len: usize) {
+    pub(super) unsafe fn put(&self, slot: u64, at: usize, from: *const u8, len: usize) {
         debug_assert!(at + len <= self.data() && len.is_multiple_of(4));
         // SAFETY: the caller's promise
-        unsafe { racing::copy(from, self.page(no).add(PAGE_HEADER + at), len) };
+        unsafe { racing::write(from, self.page_at(slot).add(PAGE_HEADER + at), len) };
     }
 
     /// Copies the time stamp, and entries from byte `at` on behind the header, while others may write there. What came
     /// out is good only if the page still belongs to the reader afterwards.
     pub(super) fn copy_out(&self, no: u64, at: usize, out: &mut [u8], len: usize) {
         assert!(at + len <= self.data() && PAGE_HEADER + len <= out.len());
+        let page = self.page_at(self.slot(no));
         // SAFETY: both ranges were checked
         unsafe {
-            racing::copy(self.page(no), out.as_mut_ptr(), 8);
-            racing::copy(
-                self.page(no).add(PAGE_HEADER + at),
+            racing::read(page, out.as_mut_ptr(), 8);
+            racing::read(
+                page.add(PAGE_HEADER + at),
                 out.as_mut_ptr().add(PAGE_HEADER),
                 len,
             );
@@ -450,31 +480,32 @@ impl View {
 
 #[cfg(loom)]
 impl View {
-    pub(super) fn meta(&self, no: u64) -> &Meta {
-        &self.control().loom_metas[(no % self.slots()) as usize]
+    pub(super) fn meta_at(&self, slot: u64) -> &Meta {
+        &self.control().loom_metas[slot as usize]
     }
 
-    fn word(&self, no: u64, byte: usize) -> &crate::base::sync::AtomicU32 {
-        &self.control().loom_pages[(no % self.slots()) as usize][byte / 4]
+    fn word(&self, slot: u64, byte: usize) -> &crate::base::sync::AtomicU32 {
+        &self.control().loom_pages[slot as usize][byte / 4]
     }
 
-    pub(super) fn stamp(&self, no: u64, ts: u64) {
-        self.word(no, 0).store(ts as u32, Ordering::Relaxed);
-        self.word(no, 4).store((ts >> 32) as u32, Ordering::Relaxed);
+    pub(super) fn stamp(&self, slot: u64, ts: u64) {
+        self.word(slot, 0).store(ts as u32, Ordering::Relaxed);
+        self.word(slot, 4)
+            .store((ts >> 32) as u32, Ordering::Relaxed);
     }
 
-    pub(super) unsafe fn put(&self, no: u64, at: usize, from: *const u8, len: usize) {
+    pub(super) unsafe fn put(&self, slot: u64, at: usize, from: *const u8, len: usize) {
         for byte in (0..len).step_by(4) {
             // SAFETY: the caller's promise
             let word = unsafe { from.add(byte).cast::<u32>().read_unaligned() };
-            self.word(no, PAGE_HEADER + at + byte)
+            self.word(slot, PAGE_HEADER + at + byte)
                 .store(word, Ordering::Relaxed);
         }
     }
 
     pub(super) fn copy_out(&self, no: u64, at: usize, out: &mut [u8], len: usize) {
         let mut copy = |from: usize, to: usize| {
-            let word = self.word(no, from).load(Ordering::Relaxed);
+            let word = self.word(self.slot(no), from).load(Ordering::Relaxed);
             out[to..to + 4].copy_from_slice(&word.to_ne_bytes());
         };
         (0..8).step_by(4).for_each(|b| copy(b, b));
@@ -487,36 +518,83 @@ impl View {
 
 /// Copies between memory that others read or write at the same time. What is torn is thrown away by its reader, but the
 /// compiler must not reason about it.
-#[cfg(not(loom))]
+#[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
 mod racing {
+    use core::arch::asm;
+
+    /// Reads from where others write.
+    ///
     /// # Safety
     /// `from` is good for reads and `to` for writes of `len` bytes; they do not overlap.
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[inline(always)]
-    pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    pub(super) unsafe fn read(from: *const u8, to: *mut u8, len: usize) {
         // SAFETY: the caller's promise; the direction flag is clear by the ABI
         unsafe {
-            core::arch::asm!("rep movsb", inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
+            asm!("rep movsb", inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
                 options(nostack, preserves_flags));
         }
     }
 
+    /// Writes to where others read; mostly little.
+    ///
     /// # Safety
-    /// As above; all multiples of 4.
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-        use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// As above; a multiple of 4.
+    #[inline(always)]
+    pub(super) unsafe fn write(from: *const u8, to: *mut u8, len: usize) {
+        // SAFETY: the caller's promise; the last step goes back from the end where it is not a whole one
+        unsafe {
+            if let Some(rest) = len.checked_sub(16) {
+                asm!(
+                    "2: movups {x}, [{from} + {i}]",
+                    "movups [{to} + {i}], {x}",
+                    "add {i}, 16",
+                    "cmp {i}, {rest}",
+                    "jb 2b",
+                    "movups {x}, [{from} + {rest}]",
+                    "movups [{to} + {rest}], {x}",
+                    x = out(xmm_reg) _, i = inout(reg) 0usize => _, from = in(reg) from, to = in(reg) to,
+                    rest = in(reg) rest, options(nostack),
+                );
+                return;
+            }
+            for at in (0..len).step_by(4) {
+                to.add(at)
+                    .cast::<u32>()
+                    .write_volatile(from.add(at).cast::<u32>().read_unaligned());
+            }
+        }
+    }
+}
+
+#[cfg(not(any(all(target_arch = "x86_64", not(miri)), loom)))]
+mod racing {
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    /// Reads from where others write.
+    ///
+    /// # Safety
+    /// `from` is good for reads and `to` for writes of `len` bytes; they do not overlap. `from` and `len` are multiples
+    /// of 4.
+    pub(super) unsafe fn read(from: *const u8, to: *mut u8, len: usize) {
         for at in (0..len).step_by(4) {
-            // SAFETY: the caller's promise; an atomic for the side that is shared, whichever it is
+            // SAFETY: the caller's promise
             unsafe {
-                let word = match from.add(at).cast::<u32>().is_aligned() {
-                    true => (*from.add(at).cast::<AtomicU32>()).load(Relaxed),
-                    false => from.add(at).cast::<u32>().read_unaligned(),
-                };
-                match to.add(at).cast::<u32>().is_aligned() {
-                    true => (*to.add(at).cast::<AtomicU32>()).store(word, Relaxed),
-                    false => to.add(at).cast::<u32>().write_unaligned(word),
-                }
+                let word = (*from.add(at).cast::<AtomicU32>()).load(Relaxed);
+                to.add(at).cast::<u32>().write_unaligned(word);
+            }
+        }
+    }
+
+    /// Writes to where others read.
+    ///
+    /// # Safety
+    /// As above, with `to` a multiple of 4.
+    pub(super) unsafe fn write(from: *const u8, to: *mut u8, len: usize) {
+        for at in (0..len).step_by(4) {
+            // SAFETY: the caller's promise
+            unsafe {
+                let word = from.add(at).cast::<u32>().read_unaligned();
+                (*to.add(at).cast::<AtomicU32>()).store(word, Relaxed);
             }
         }
     }

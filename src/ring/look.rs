@@ -119,7 +119,7 @@ impl View {
             return Seen::Ahead;
         }
         let meta = self.meta(no);
-        let word = self.commit_word(no).load(Ordering::Acquire);
+        let word = self.commit_word(self.slot(no)).load(Ordering::Acquire);
         let first = meta.page.high.load(Ordering::Acquire);
         if meta.page.low.load(Ordering::Acquire) != no {
             return Seen::Changed;
@@ -138,7 +138,7 @@ impl View {
         let control = self.control();
         let cur = control.cur.load(Ordering::Acquire);
         let slot = (cur - control.pages) >> control.shift;
-        let meta = self.meta(slot);
+        let meta = self.meta_at(slot);
         let no = meta.page.low.load(Ordering::Acquire);
         let first = meta.page.high.load(Ordering::Acquire);
         let entries = self.commit_word(slot).load(Ordering::Acquire) << 1 >> 33;

@@ -7,7 +7,7 @@ use super::control::{Control, View};
 use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
 
 /// One CPU. The first slot of a table is its head: `ring` is the number of CPUs that may write by the fast sequence,
-/// `any` that of those that may write at all.
+/// `any` that of those that may write at all, `pages` where a thread's rseq area lies.
 #[repr(C, align(16))]
 pub(super) struct Slot {
     /// The CPU's ring, or [`Table::off`]. Exchanged by whoever takes rings away.
@@ -31,7 +31,31 @@ impl Table {
         };
         let table = Table((0..=cpus).map(slot).collect());
         table.limit(0, 0);
+        #[cfg(all(
+            feature = "std",
+            target_arch = "x86_64",
+            target_os = "linux",
+            not(miri),
+            not(loom)
+        ))]
+        table.0[0]
+            .pages
+            .store(crate::base::rseq::offset() as i32 as u32, Ordering::Relaxed);
         table
+    }
+
+    /// The calling thread's rseq area: found without going through a static, which takes a load more.
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_os = "linux",
+        not(miri),
+        not(loom)
+    ))]
+    #[inline(always)]
+    pub(super) fn area(&self) -> *mut crate::base::rseq::Area {
+        let offset = self.0[0].pages.load(Ordering::Relaxed) as i32;
+        crate::base::rseq::area_at(offset as isize)
     }
 
     /// What sequences are given.

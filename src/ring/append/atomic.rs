@@ -59,17 +59,17 @@ pub(super) unsafe fn append(ring: View, request: &Request) -> Reserved {
         if !control.state.0.swap(old, (state.grown(grow).0, now)) {
             continue;
         }
-        let no = state.no(head);
+        let slot = ring.current_slot(state.no(head));
         // SAFETY: the place is ours and within the page, as was checked
         unsafe {
             if long {
-                ring.put(no, at, entry::extend(delta).as_ptr().cast(), EXTEND);
-                write(ring, no, at + EXTEND, 0, request);
+                ring.put(slot, at, entry::extend(delta).as_ptr().cast(), EXTEND);
+                write(ring, slot, at + EXTEND, 0, request);
             } else {
-                write(ring, no, at, delta, request);
+                write(ring, slot, at, delta, request);
             }
         }
-        ring.meta(no)
+        ring.meta_at(slot)
             .commit
             .fetch_add(grow as u64, Ordering::SeqCst);
         return Reserved::Done;
@@ -81,10 +81,10 @@ pub(super) unsafe fn append(ring: View, request: &Request) -> Reserved {
 /// # Safety
 /// The place from `at` on is reserved by the caller, and as in `append`.
 #[inline(always)]
-unsafe fn write(ring: View, no: u64, mut at: usize, delta: u64, request: &Request) {
+unsafe fn write(ring: View, slot: u64, mut at: usize, delta: u64, request: &Request) {
     let mut put = |from: *const u8, len: usize| {
         // SAFETY: the caller's promise
-        unsafe { ring.put(no, at, from, len) };
+        unsafe { ring.put(slot, at, from, len) };
         at += len;
     };
     let header = entry::header(request.type_len, delta);
@@ -163,7 +163,8 @@ unsafe fn cross(
         }
         return current.then_some(Reserved::Refused);
     }
-    let meta = ring.meta(new);
+    let slot = ring.slot(new);
+    let meta = ring.meta_at(slot);
     if meta.commit.load(Ordering::Acquire) != new / ring.slots() * ring.data() as u64 {
         // somebody still writes into this slot's former page: pass over it
         if *passed == ring.slots() {
@@ -187,9 +188,9 @@ unsafe fn cross(
     {
         return None;
     }
-    ring.stamp(new, now);
+    ring.stamp(slot, now);
     // SAFETY: the page is new and its beginning ours
-    unsafe { write(ring, new, 0, 0, request) };
+    unsafe { write(ring, slot, 0, 0, request) };
     meta.commit.fetch_add(4 + len as u64, Ordering::SeqCst);
     Some(Reserved::NewPage)
 }

@@ -73,7 +73,7 @@ impl Request {
 
     /// Of a payload as it lies.
     fn of(payload: &[u8], time: Option<u64>) -> Request {
-        let padded = payload.len().max(MIN_PAYLOAD).next_multiple_of(4);
+        let padded = payload.len().next_multiple_of(4);
         let (type_len, extra) = entry::form(padded);
         let (words, rest) = payload.split_at(payload.len() & !3);
         let mut tail = [0; 4];
@@ -113,7 +113,10 @@ impl Buffer {
         let padded = len.next_multiple_of(4);
         if len != padded {
             // SAFETY: the caller's promise; what rounds it up must not show what lay there before
-            unsafe { payload.add(len).write_bytes(0, padded - len) };
+            unsafe {
+                let last = payload.add(padded - 4).cast::<u32>();
+                last.write_unaligned(last.read_unaligned() & (1 << (8 * (len % 4))) - 1);
+            }
         }
         if LEN != 0 && LEN <= entry::MAX_SMALL {
             // SAFETY: the caller's promise
@@ -138,7 +141,7 @@ impl Buffer {
     not(loom)
 ))]
 mod ways {
-    use super::rseq::Outcome;
+    pub(super) use super::rseq::Outcome;
     use super::*;
     use crate::base::rseq as thread;
 
@@ -148,7 +151,7 @@ mod ways {
         #[inline(always)]
         pub(super) unsafe fn append_small<const LEN: usize>(&self, payload: *const u8) -> bool {
             // SAFETY: the table is this buffer's; rings are only taken from it with sequences restarted
-            match unsafe { rseq::append::<LEN>(thread::area(), self.table.as_ptr(), payload) } {
+            match unsafe { rseq::append::<LEN>(self.table.area(), self.table.as_ptr(), payload) } {
                 Outcome::Done => true,
                 // SAFETY: as above
                 other => unsafe {
@@ -170,7 +173,7 @@ mod ways {
             let outcome = if len < MAX_SUBBUF {
                 // SAFETY: as above
                 unsafe {
-                    rseq::append_any(thread::area(), self.table.as_ptr(), body, len, type_len)
+                    rseq::append_any(self.table.area(), self.table.as_ptr(), body, len, type_len)
                 }
             } else {
                 Outcome::Full
@@ -198,14 +201,14 @@ mod ways {
                 return true;
             }
             // SAFETY: the caller's promise
-            unsafe { self.append_here(Request::whole(body, len, type_len)) }
+            unsafe { self.append_here(Request::whole(body, len, type_len), outcome) }
         }
 
         /// Appends on the CPU this runs on.
         ///
         /// # Safety
         /// The request's body can be read.
-        pub(super) unsafe fn append_here(&self, mut request: Request) -> bool {
+        pub(super) unsafe fn append_here(&self, mut request: Request, outcome: Outcome) -> bool {
             let _section = rcu::read();
             if let Err(done) = self.prepare(&mut request) {
                 return done;
@@ -215,14 +218,14 @@ mod ways {
                 return unsafe { self.append_reserved(cpu::current(), &request) };
             }
             // SAFETY: the table is this buffer's
-            match unsafe { self.write(thread::area(), self.table.as_ptr(), &request) } {
+            match unsafe { self.write(thread::area(), self.table.as_ptr(), &request, outcome) } {
                 Some(done) => done,
                 // SAFETY: the caller's promise
                 None => unsafe { self.append_foreign(cpu::current(), &request) },
             }
         }
 
-        /// Writes by sequences, to the end. `None`: this thread has none, or it is not where the request wants it.
+        /// Writes by sequences, to the end; `outcome` is what has come of it so far. `None`: this thread has none, or it is not where the request wants it.
         ///
         /// # Safety
         /// The request's body can be read, the entry fits a page; area and table as for the sequences.
@@ -231,11 +234,14 @@ mod ways {
             area: *mut thread::Area,
             table: *const Slot,
             request: &Request,
+            mut outcome: Outcome,
         ) -> Option<bool> {
             let mut patience = Self::PATIENCE;
             loop {
-                // SAFETY: the caller's promise
-                let mut outcome = unsafe { rseq::append_slow(area, table, request) };
+                if outcome != Outcome::Full {
+                    // SAFETY: the caller's promise
+                    outcome = unsafe { rseq::append_slow(area, table, request) };
+                }
                 if outcome == Outcome::Full {
                     // SAFETY: the caller's promise
                     outcome = match unsafe { rseq::next_page(area, table, request) } {
@@ -256,11 +262,8 @@ mod ways {
                     Outcome::Again | Outcome::Gap => (),
                     Outcome::NoCpu if !self.table.is_open() => return Some(false),
                     Outcome::NoCpu => return None,
-                    Outcome::Off => {
-                        if !self.await_ring(&mut patience) {
-                            return Some(false);
-                        }
-                    }
+                    Outcome::Off if !self.await_ring(&mut patience) => return Some(false),
+                    Outcome::Off => (),
                     Outcome::Full => {
                         // SAFETY: the caller's promise
                         while unsafe { rseq::count_dropped(area, table) } == Outcome::Again {}
@@ -282,6 +285,11 @@ mod ways {
 mod ways {
     use super::*;
 
+    /// There is nothing to have come of it before.
+    pub(super) enum Outcome {
+        Again,
+    }
+
     impl Buffer {
         /// # Safety
         /// `LEN` bytes, rounded up to words, can be read at `payload`.
@@ -296,14 +304,14 @@ mod ways {
         #[inline(always)]
         pub(super) unsafe fn append_any(&self, body: *const u8, len: usize, type_len: u32) -> bool {
             // SAFETY: the caller's promise
-            unsafe { self.append_here(Request::whole(body, len, type_len)) }
+            unsafe { self.append_here(Request::whole(body, len, type_len), Outcome::Again) }
         }
 
         /// Appends on the CPU this runs on.
         ///
         /// # Safety
         /// The request's body can be read.
-        pub(super) unsafe fn append_here(&self, mut request: Request) -> bool {
+        pub(super) unsafe fn append_here(&self, mut request: Request, _: Outcome) -> bool {
             let _section = rcu::read();
             if let Err(done) = self.prepare(&mut request) {
                 return done;
@@ -346,7 +354,7 @@ impl Buffer {
         let mut request = Request::of(payload, time);
         match cpu {
             // SAFETY: the payload is a slice
-            None => unsafe { self.append_here(request) },
+            None => unsafe { self.append_here(request, ways::Outcome::Again) },
             Some(cpu) if cpu < self.cpus() => {
                 let _section = rcu::read();
                 match self.prepare(&mut request) {
@@ -368,7 +376,8 @@ impl Buffer {
         if !self.table.is_open() {
             return Err(false);
         }
-        if request.total > self.subbuf_size() - PAGE_HEADER - 4 {
+        let fits = MIN_PAYLOAD..=self.subbuf_size() - PAGE_HEADER - 4;
+        if !fits.contains(&request.total) {
             return Err(self.refuse());
         }
         if request.time == NOW && !self.clock_in_sequence() {

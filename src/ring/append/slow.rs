@@ -34,7 +34,14 @@ impl Buffer {
         }
         request.only = self.table.as_ptr() as usize + cpu * size_of::<Slot>();
         // SAFETY: the caller's promise; the table is this buffer's
-        let there = || unsafe { self.write(thread::area(), self.table.as_ptr(), &request) };
+        let there = || unsafe {
+            self.write(
+                thread::area(),
+                self.table.as_ptr(),
+                &request,
+                Outcome::Again,
+            )
+        };
         if thread::cpu() == Some(cpu)
             && let Some(done) = there()
         {
@@ -65,7 +72,7 @@ impl Buffer {
         let cpu = cpu.min(self.cpus() - 1);
         // SAFETY: the caller's promise; while the ring is held it is ours alone
         let done = self.held(cpu, |area, table| {
-            unsafe { self.write(area, table, request) }.unwrap_or(false)
+            unsafe { self.write(area, table, request, Outcome::Again) }.unwrap_or(false)
         });
         match done {
             Some(Held::Done(done)) => {
