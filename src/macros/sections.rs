@@ -188,7 +188,7 @@ macro_rules! __event_printk {
     };
     (
         $head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt $ident:ident
-        TP_printk $printk:tt $(,)? $($other:tt)+
+        TP_printk $printk:tt $($other:tt)+
     ) => {
         $crate::__private::compile_error! { "define_event_trace!: TP_printk(…) is the last section" }
     };
