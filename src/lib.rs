@@ -14,3 +14,4 @@ pub mod ring;
 #[doc(hidden)]
 pub use macros::facade as __private;
 pub use macros::KernelTraceOps;
+pub use event::field_type::{Chars, DynArray, DynStr};

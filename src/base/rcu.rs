@@ -1,11 +1,10 @@
 //! Read, copy, update: what is found in a read section stays alive until the section ends.
 //!
-//! Readers write one word of their own thread, with plain stores: no fence, no locked instruction, no system call, safe in
+//! Readers write a word of their own thread, with plain stores: no fence, no locked instruction, no system call, safe in
 //! signal handlers, nested at will. Those who free wait for a grace period: until every read section that was open has
-//! been closed. The way of liburcu's "memb" flavour ("User-Level Implementations of Read-Copy Update", Desnoyers et al.,
-//! IEEE TPDS 2012), where the fence that readers leave out is membarrier(2) on the other side. Here a section notes a
-//! number that grows with each grace period instead of a bit, so that one look at each thread is enough, and threads that
-//! open one section after the other hold nobody up.
+//! been closed. This is the way of liburcu's "memb" flavour ("User-Level Implementations of Read-Copy Update", Desnoyers
+//! et al., IEEE TPDS 2012): the fence that readers leave out is membarrier(2) on the other side. Instead of a phase,
+//! threads count the sections they have closed, so that nobody waits for one that opens the next at once.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,7 +17,7 @@ use counted as way;
 #[cfg(feature = "std")]
 use per_thread as way;
 
-pub use way::{Guard, in_read_section, read, synchronize};
+pub use way::{Guard, in_read_section, read, synchronize, try_read};
 
 /// Why [`synchronize`] did not wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,68 +117,51 @@ impl Left {
 #[cfg(feature = "std")]
 mod per_thread {
     use core::marker::PhantomData;
-    use core::sync::atomic::{AtomicU64, Ordering::*, compiler_fence, fence};
+    use core::ptr::NonNull;
+    use core::sync::atomic::{Ordering::*, fence};
     use core::time::Duration;
 
     use super::Refused;
     use crate::base::membarrier;
-    use crate::base::task::slot;
-    use crate::base::task::tls;
-
-    /// Low half of a thread's counter: sections it is in. High half: the number of the grace period that the outermost
-    /// one saw.
-    const DEPTH: u64 = 0xffff_ffff;
-    const ONE_PERIOD: u64 = DEPTH + 1;
-
-    /// What a thread writes when it enters its outermost section.
-    static NOW: AtomicU64 = AtomicU64::new(ONE_PERIOD + 1);
+    use crate::base::task::reader::Reader;
+    use crate::base::task::{slot, tls};
 
     /// A read section, until it is dropped.
     #[must_use = "the section ends when this is dropped"]
     pub struct Guard {
-        /// The thread's counter. Being a pointer it also keeps the guard on its thread.
-        reader: *const AtomicU64,
+        /// The thread's own.
+        reader: NonNull<Reader>,
         not_send: PhantomData<*const ()>,
     }
 
     /// Opens a read section.
     #[inline(always)]
     pub fn read() -> Guard {
-        let reader = tls::reader();
-        if reader.is_null() {
-            return read_slowly();
-        }
-        // SAFETY: not null, so the counter of this thread's slot, and slots are never freed
-        open(unsafe { &*reader });
-        Guard {
+        try_read().unwrap_or_else(read_slowly)
+    }
+
+    /// Opens a read section, unless it is the thread's first or the system has no membarrier(2): then [`read`] has to.
+    ///
+    /// For hot code that leaves everything unusual to a function of its own.
+    #[inline(always)]
+    pub fn try_read() -> Option<Guard> {
+        let reader = NonNull::new(tls::reader().cast_mut())?;
+        // SAFETY: this thread's, in its slot, and slots are never freed
+        unsafe { reader.as_ref() }.open();
+        Some(Guard {
             reader,
             not_send: PhantomData,
-        }
+        })
     }
 
-    #[inline(always)]
-    fn open(reader: &AtomicU64) {
-        // a signal handler that comes in between leaves the depth as it was
-        let was = reader.load(Relaxed);
-        let is = if was & DEPTH == 0 {
-            NOW.load(Acquire)
-        } else {
-            was + 1
-        };
-        reader.store(is, Relaxed);
-        // the barrier against the processor is the other side's
-        compiler_fence(SeqCst);
-    }
-
-    /// A thread's first section, and every one where membarrier(2) is not to be had.
     #[cold]
     #[inline(never)]
     fn read_slowly() -> Guard {
         let slot = tls::slot().unwrap_or_else(slot::first_use);
-        open(&slot.reader);
+        slot.reader.open();
         fence(SeqCst);
         Guard {
-            reader: &slot.reader,
+            reader: NonNull::from(&slot.reader),
             not_send: PhantomData,
         }
     }
@@ -187,15 +169,14 @@ mod per_thread {
     impl Drop for Guard {
         #[inline(always)]
         fn drop(&mut self) {
-            // SAFETY: `read` took it from this thread's slot
-            let reader = unsafe { &*self.reader };
-            reader.store(reader.load(Relaxed) - 1, Release);
+            // SAFETY: of this thread's slot
+            unsafe { self.reader.as_ref() }.close();
         }
     }
 
     /// Whether the calling thread is in a read section.
     pub fn in_read_section() -> bool {
-        tls::slot().is_some_and(|s| s.reader.load(Relaxed) & DEPTH != 0)
+        tls::slot().is_some_and(|s| s.reader.is_open())
     }
 
     /// Waits until all read sections that are open now are closed. Threads that ended in one are not waited for.
@@ -203,28 +184,24 @@ mod per_thread {
         if in_read_section() {
             return Err(Refused::InReadSection);
         }
-        // A section that notes the new number found it after this, and with it everything unlinked before.
-        let now = NOW.fetch_add(ONE_PERIOD, SeqCst).wrapping_add(ONE_PERIOD);
-        // A section whose counter is not seen below begins behind this barrier, and cannot find what was unlinked.
+        // Sections that are not seen to be open below begin behind this barrier: they cannot find what was unlinked.
         if !membarrier::readers_need_no_fence() {
             fence(SeqCst);
         } else if !membarrier::memory() {
             return Err(Refused::NoBarrier);
         }
         for slot in slot::all() {
+            // and so does whatever is open when this has changed
+            let closed = slot.reader.closed();
             let mut wait = Wait::default();
-            while is_older(slot.reader.load(Acquire), now)
-                && !(wait.is_long() && slot.is_abandoned())
-            {
+            while slot.reader.is_open() && slot.reader.closed() == closed {
+                if wait.is_long() && slot.is_abandoned() {
+                    break;
+                }
                 wait.once();
             }
         }
         Ok(())
-    }
-
-    fn is_older(reader: u64, now: u64) -> bool {
-        let ahead = (now >> 32).wrapping_sub(reader >> 32) as i32;
-        reader & DEPTH != 0 && ahead > 0
     }
 
     /// Patience with a reader, which may be any code of the program that has been switched out.
@@ -278,6 +255,12 @@ mod counted {
         Guard {
             not_send: PhantomData,
         }
+    }
+
+    /// [`read`], which never has to do anything unusual.
+    #[inline]
+    pub fn try_read() -> Option<Guard> {
+        Some(read())
     }
 
     impl Drop for Guard {

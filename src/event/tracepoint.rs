@@ -4,7 +4,6 @@
 use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -30,18 +29,12 @@ unsafe impl Send for Probe {}
 // SAFETY: as above
 unsafe impl Sync for Probe {}
 
-/// What ends a list. The list of a tracepoint without probes is this alone.
-static END: Probe = Probe {
-    func: ptr::null(),
-    data: ptr::null(),
-};
-
 /// A place in a program where probes can be called.
 pub struct Tracepoint {
     name: &'static str,
     switch: &'static dyn Switch,
-    /// First of the probes, the last of which is followed by [`END`]. Immutable; replaced under the lock.
-    probes: AtomicPtr<Probe>,
+    /// Immutable; replaced under the lock.
+    probes: AtomicPtr<List>,
     file: &'static str,
     line: u32,
 }
@@ -54,7 +47,7 @@ impl Tracepoint {
         file: &'static str,
         line: u32,
     ) -> Tracepoint {
-        let probes = AtomicPtr::new(ptr::from_ref(&END).cast_mut());
+        let probes = AtomicPtr::new(ptr::from_ref(&EMPTY).cast_mut());
         Tracepoint {
             name,
             switch,
@@ -81,36 +74,40 @@ impl Tracepoint {
 
     /// Whether it has probes.
     pub fn is_on(&self) -> bool {
-        !ptr::eq(self.probes.load(Ordering::Relaxed), &END)
+        !ptr::eq(self.probes.load(Ordering::Relaxed), &EMPTY)
     }
 
     /// The probes to call, in the order of their registration.
     #[inline(always)]
-    pub fn probes<'g>(&self, _guard: &'g Guard) -> Probes<'g> {
-        Probes {
-            next: self.probes.load(Ordering::Acquire),
-            guard: PhantomData,
-        }
+    pub fn probes<'g>(&self, _guard: &'g Guard) -> &'g [Probe] {
+        // SAFETY: the section keeps the list
+        unsafe { List::probes(self.probes.load(Ordering::Acquire)) }
+    }
+
+    /// The probe to call if there is only one, as there mostly is.
+    #[inline(always)]
+    pub fn sole_probe<'g>(&self, _guard: &'g Guard) -> Option<&'g Probe> {
+        let list = self.probes.load(Ordering::Acquire);
+        // SAFETY: the section keeps the list, and it holds one probe
+        unsafe { ((*list).len == 1).then(|| &*List::first(list)) }
     }
 
     /// The probes as registered now.
-    fn list<'l>(&self, _lock: &'l Held) -> Probes<'l> {
-        Probes {
-            next: self.probes.load(Ordering::Relaxed),
-            guard: PhantomData,
-        }
+    fn list<'l>(&self, _lock: &'l Held) -> &'l [Probe] {
+        // SAFETY: lists are replaced under the lock only
+        unsafe { List::probes(self.probes.load(Ordering::Relaxed)) }
     }
 
     /// Replaces the list; the former one goes to the garbage.
     fn replace(&self, probes: &[Probe], garbage: &mut Garbage, _lock: &Held) {
         let new = if probes.is_empty() {
-            ptr::from_ref(&END).cast_mut()
+            ptr::from_ref(&EMPTY).cast_mut()
         } else {
-            List::new(probes)
+            List::boxed(probes)
         };
         let old = self.probes.swap(new, Ordering::AcqRel);
-        if !ptr::eq(old, &END) {
-            garbage.add(List(old));
+        if !ptr::eq(old, &EMPTY) {
+            garbage.add(Unlinked(old));
         }
     }
 }
@@ -121,64 +118,64 @@ impl fmt::Debug for Tracepoint {
     }
 }
 
-/// A tracepoint's probes, one after the other.
-pub struct Probes<'g> {
-    next: *const Probe,
-    guard: PhantomData<&'g Probe>,
+/// The head of a list of probes; they follow it.
+#[repr(C)]
+struct List {
+    len: usize,
+    probes: [Probe; 0],
 }
 
-impl<'g> Iterator for Probes<'g> {
-    type Item = &'g Probe;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<&'g Probe> {
-        // SAFETY: within a list, which the read section or the lock keeps alive; `END` is not passed
-        let probe = unsafe { &*self.next };
-        if probe.func.is_null() {
-            return None;
-        }
-        // SAFETY: a probe is followed by another or by `END`
-        self.next = unsafe { self.next.add(1) };
-        Some(probe)
-    }
-}
-
-/// A list of probes that was made by [`List::new`], to be freed.
-struct List(*mut Probe);
-
-// SAFETY: the only reference to memory that belongs to no thread
-unsafe impl Send for List {}
+/// The list of a tracepoint without probes.
+static EMPTY: List = List { len: 0, probes: [] };
 
 impl List {
-    fn layout(probes: usize) -> Layout {
-        // a list that does not fit into the address space does not exist
-        Layout::array::<Probe>(probes + 1).unwrap_or(Layout::new::<Probe>())
+    /// Room for a list, and where its first probe lies. The address space cannot hold a list for which this overflows.
+    fn layout(len: usize) -> Layout {
+        let size = size_of::<List>().saturating_add(len.saturating_mul(size_of::<Probe>()));
+        Layout::from_size_align(size, align_of::<List>()).unwrap_or(Layout::new::<List>())
     }
 
-    fn new(probes: &[Probe]) -> *mut Probe {
+    fn boxed(probes: &[Probe]) -> *mut List {
         let layout = List::layout(probes.len());
-        // SAFETY: at least one probe long, so not of size 0; written in full before anybody sees it
+        // SAFETY: not of size 0; written in full before anybody sees it
         unsafe {
-            let list: *mut Probe = alloc(layout).cast();
+            let list: *mut List = alloc(layout).cast();
             if list.is_null() {
                 handle_alloc_error(layout);
             }
-            ptr::copy_nonoverlapping(probes.as_ptr(), list, probes.len());
-            list.add(probes.len()).write(END);
+            (&raw mut (*list).len).write(probes.len());
+            ptr::copy_nonoverlapping(probes.as_ptr(), List::first(list).cast_mut(), probes.len());
             list
         }
     }
+
+    /// # Safety
+    /// A list.
+    #[inline(always)]
+    unsafe fn first(list: *const List) -> *const Probe {
+        // SAFETY: within the list or, of an empty one, its end
+        unsafe { (&raw const (*list).probes).cast() }
+    }
+
+    /// # Safety
+    /// A list that stays for `'l`.
+    #[inline(always)]
+    unsafe fn probes<'l>(list: *const List) -> &'l [Probe] {
+        // SAFETY: the caller's promise; lists are immutable
+        unsafe { core::slice::from_raw_parts(List::first(list), (*list).len) }
+    }
 }
 
-impl Drop for List {
+/// A list that no reader will find any more.
+struct Unlinked(*mut List);
+
+// SAFETY: the only reference to memory that belongs to no thread
+unsafe impl Send for Unlinked {}
+
+impl Drop for Unlinked {
     fn drop(&mut self) {
-        let probes = Probes {
-            next: self.0,
-            guard: PhantomData,
-        }
-        .count();
-        // SAFETY: from `new`, with this many probes, and no reader can have it any more
-        unsafe { dealloc(self.0.cast(), List::layout(probes)) };
+        // SAFETY: from `List::boxed`, with this layout, and after a grace period nobody else's
+        unsafe { dealloc(self.0.cast(), List::layout((*self.0).len)) };
     }
 }
 
@@ -212,7 +209,7 @@ impl Changes {
             return Err(Error::new(Errno::EINVAL));
         }
         let lock = lock();
-        let mut probes: Vec<Probe> = tracepoint.list(&lock).copied().collect();
+        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
         if probes.contains(&probe) {
             return Err(Error::new(Errno::EEXIST));
         }
@@ -225,7 +222,7 @@ impl Changes {
     /// Takes a probe away. `ENOENT`: it is not there. It may still be running, on any thread, for a grace period.
     pub fn unregister(&mut self, tracepoint: &'static Tracepoint, probe: Probe) -> Result<()> {
         let lock = lock();
-        let mut probes: Vec<Probe> = tracepoint.list(&lock).copied().collect();
+        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
         let before = probes.len();
         probes.retain(|p| *p != probe);
         if probes.len() == before {

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{PipeReader, Piped, TraceReader};
+use crate::DynStr;
 use crate::base::error::Errno;
 use crate::base::task::Task;
 use crate::event::registry::Registry;

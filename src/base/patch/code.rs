@@ -33,7 +33,6 @@ pub struct Key {
 impl Key {
     /// A key that is off. Keys are statics; what is not has no sites.
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "keys are statics")]
     pub const fn new() -> Key {
         Key {
             key: static_keys::new_static_false_key_generic(),

@@ -12,7 +12,6 @@ pub struct Key {
 impl Key {
     /// A key that is off. Keys are statics.
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "keys are statics")]
     pub const fn new() -> Key {
         Key {
             on: AtomicBool::new(false),

@@ -7,6 +7,8 @@
 #[cfg(not(feature = "std"))]
 mod host;
 #[cfg(feature = "std")]
+pub(crate) mod reader;
+#[cfg(feature = "std")]
 pub(crate) mod slot;
 #[cfg(feature = "std")]
 pub(crate) mod tls;
@@ -69,6 +71,7 @@ impl Task {
     /// The same task, its events at `place`.
     pub fn with_place(mut self, place: Place) -> Task {
         self.placed = place != Place::default();
+        self.set_saved(0);
         self.place = place;
         self
     }
@@ -138,7 +141,8 @@ impl Task {
         self.placed.then_some(self.place)
     }
 
-    /// The generation of the table of names in which this task was last entered; 0: in none.
+    /// The generation of the table of names in which this task was last entered; 0: in none, and always if it
+    /// [is placed](Self::is_placed), so that one comparison finds both.
     #[inline(always)]
     pub fn saved(&self) -> u32 {
         self.saved.load(Relaxed)
@@ -147,7 +151,8 @@ impl Task {
     /// Remembers in which generation of the table of names the task is entered.
     #[inline]
     pub fn set_saved(&self, generation: u32) {
-        self.saved.store(generation, Relaxed);
+        self.saved
+            .store(if self.placed { 0 } else { generation }, Relaxed);
     }
 
     /// Runs `f` as this task: the calling thread's events belong to it meanwhile. Nests.
@@ -191,6 +196,17 @@ pub fn current() -> Current {
     }
 }
 
+/// [`current`] for probes, without asking whether the thread has a task.
+///
+/// # Safety
+/// The calling thread is in a read section (`rcu::read`), as probes are, or has called [`current`] before.
+#[inline(always)]
+pub unsafe fn current_in_section() -> Current {
+    Current {
+        not_send: PhantomData,
+    }
+}
+
 impl Current {
     #[inline(always)]
     fn task(&self) -> &Task {
@@ -198,7 +214,7 @@ impl Current {
         let task = tls::task();
         #[cfg(not(feature = "std"))]
         let task = host::current();
-        // SAFETY: `current` saw to it that the thread has one. A thread's own is never freed, an entered one is
+        // SAFETY: `current`, or the thread's first read section, saw to it that it has one. A thread's own is never freed, an entered one is
         // borrowed until it is left, and the reference does not outlive the method that asks for it.
         unsafe { &*task }
     }
@@ -276,6 +292,8 @@ impl Current {
 /// # Safety
 /// The guard is dropped before `'a` ends (not forgotten), and guards are dropped in the reverse order of their making.
 pub unsafe fn enter(task: &Task) -> Entered<'_> {
+    // first its own: a thread that has been in a read section always has a task to return to
+    current();
     #[cfg(feature = "std")]
     let former = tls::set_task(task);
     #[cfg(not(feature = "std"))]

@@ -9,6 +9,7 @@ use core::mem::size_of;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 
+use super::reader::Reader;
 use super::{COMM_LEN, Task, tls};
 use crate::base::membarrier;
 
@@ -16,8 +17,8 @@ use crate::base::membarrier;
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     task: Task,
-    /// The read sections it is in: see `rcu`. Written by its thread, and when there is none.
-    pub(crate) reader: AtomicU64,
+    /// The read sections it is in.
+    pub(crate) reader: Reader,
     /// `generation << 32 | thread id`, id 0: free. The generation counts owners.
     owner: AtomicU64,
 }
@@ -37,7 +38,7 @@ static FIRST: Chunk = Chunk {
     slots: [const {
         Slot {
             task: Task::unborn(),
-            reader: AtomicU64::new(0),
+            reader: Reader::new(),
             owner: AtomicU64::new(0),
         }
     }; PER_CHUNK],
@@ -129,25 +130,26 @@ fn keep_errno<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Gives the calling thread a slot, and its own task as the current one unless another is entered.
+/// Gives the calling thread its slot, and its own task as the current one.
 ///
 /// A signal handler that comes in between and does the same arrives at the same slot with the same contents.
 #[cold]
 #[inline(never)]
 pub(crate) fn first_use() -> &'static Slot {
+    if let Some(slot) = tls::slot() {
+        return slot;
+    }
     keep_errno(|| {
-        let slot = tls::slot().unwrap_or_else(|| {
-            let tid = gettid();
-            let slot = take(tid);
-            slot.fill(tid);
-            tls::set_slot(slot);
-            slot
-        });
-        if membarrier::readers_need_no_fence() {
-            tls::set_reader(&slot.reader);
-        }
+        let tid = gettid();
+        let slot = take(tid);
+        slot.fill(tid);
+        // in this order: who has a slot or a reader has a task
         if tls::task().is_null() {
             tls::set_task(&slot.task);
+        }
+        tls::set_slot(slot);
+        if membarrier::readers_need_no_fence() {
+            tls::set_reader(&slot.reader);
         }
         slot
     })
@@ -162,13 +164,13 @@ fn take(tid: u32) -> &'static Slot {
             .find(ours)
             .filter(|s| s.pass(s.owner.load(Acquire), tid))
         {
-            slot.reader.store(0, Release);
+            slot.reader.reset();
             return slot;
         }
         for slot in all() {
             let owner = slot.owner.load(Acquire);
             if tid_of(owner) == 0 && slot.pass(owner, tid) {
-                slot.reader.store(0, Release);
+                slot.reader.reset();
                 return slot;
             }
         }
@@ -230,7 +232,7 @@ pub(crate) fn after_fork() {
             slot.owner.store(succeed(owner, tid), Relaxed);
             slot.fill(tid);
         } else if tid_of(owner) != 0 {
-            slot.reader.store(0, Relaxed);
+            slot.reader.reset();
             slot.owner.store(succeed(owner, 0), Relaxed);
         }
     }

@@ -6,14 +6,13 @@
 //! Thread-Local Storage", section 4.4.6); libraries loaded late take it from the room that glibc keeps for such
 //! blocks.
 
-use core::sync::atomic::AtomicU64;
-
 use super::Task;
+use super::reader::Reader;
 use super::slot::Slot;
 
 /// The task whose events these are, null before the first event.
 const TASK: usize = 0;
-/// The thread's counter of read sections if plain stores suffice for it, else null: see `rcu`.
+/// The reader of the thread's slot if plain stores suffice for it, else null: see `rcu`.
 const READER: usize = 1;
 /// The thread's slot, null before the first event.
 const SLOT: usize = 2;
@@ -33,11 +32,11 @@ pub(super) fn set_task(task: *const Task) -> *const Task {
 }
 
 #[inline(always)]
-pub(crate) fn reader() -> *const AtomicU64 {
-    word::get::<READER>() as *const AtomicU64
+pub(crate) fn reader() -> *const Reader {
+    word::get::<READER>() as *const Reader
 }
 
-pub(super) fn set_reader(reader: &'static AtomicU64) {
+pub(super) fn set_reader(reader: &'static Reader) {
     word::set::<READER>(core::ptr::from_ref(reader) as usize);
 }
 
