@@ -20,15 +20,44 @@ pub(crate) mod sched {
     #[derive(Clone, PartialEq, Eq, Debug)]
     #[allow(missing_docs)]
     pub(crate) enum Event {
-        Switch { prev: i32, next: i32, prev_state: u32 },
-        Waking { pid: i32, target: u32 },
-        Wakeup { pid: i32, target: u32 },
-        WakeupNew { pid: i32, target: u32 },
-        Migrate { pid: i32, orig: u32, dest: u32 },
-        Fork { parent: i32, child: i32 },
-        Exec { pid: i32, filename: String },
-        Exit { pid: i32, group_dead: bool },
-        Wait { waiter: i32, pid: i32 },
+        Switch {
+            prev: i32,
+            next: i32,
+            prev_state: u32,
+        },
+        Waking {
+            pid: i32,
+            target: u32,
+        },
+        Wakeup {
+            pid: i32,
+            target: u32,
+        },
+        WakeupNew {
+            pid: i32,
+            target: u32,
+        },
+        Migrate {
+            pid: i32,
+            orig: u32,
+            dest: u32,
+        },
+        Fork {
+            parent: i32,
+            child: i32,
+        },
+        Exec {
+            pid: i32,
+            filename: String,
+        },
+        Exit {
+            pid: i32,
+            group_dead: bool,
+        },
+        Wait {
+            waiter: i32,
+            pid: i32,
+        },
     }
 
     /// An event with its owner and its place.
@@ -63,40 +92,72 @@ pub(crate) mod sched {
     }
 
     fn on_switch(_: *const (), preempt: bool, prev: &Green, next: &Green, prev_state: u32) {
-        assert_eq!(preempt, prev_state == crate::machine::state::REPORT_PREEMPTED);
-        push(Event::Switch { prev: prev.pid(), next: next.pid(), prev_state });
+        assert_eq!(
+            preempt,
+            prev_state == crate::machine::state::REPORT_PREEMPTED
+        );
+        push(Event::Switch {
+            prev: prev.pid(),
+            next: next.pid(),
+            prev_state,
+        });
     }
 
     fn on_waking(_: *const (), task: &Green, target: u32) {
-        push(Event::Waking { pid: task.pid(), target });
+        push(Event::Waking {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_wakeup(_: *const (), task: &Green, target: u32) {
-        push(Event::Wakeup { pid: task.pid(), target });
+        push(Event::Wakeup {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_wakeup_new(_: *const (), task: &Green, target: u32) {
-        push(Event::WakeupNew { pid: task.pid(), target });
+        push(Event::WakeupNew {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_migrate(_: *const (), task: &Green, orig: u32, dest: u32) {
-        push(Event::Migrate { pid: task.pid(), orig, dest });
+        push(Event::Migrate {
+            pid: task.pid(),
+            orig,
+            dest,
+        });
     }
 
     fn on_fork(_: *const (), parent: &Green, child: &Green) {
-        push(Event::Fork { parent: parent.pid(), child: child.pid() });
+        push(Event::Fork {
+            parent: parent.pid(),
+            child: child.pid(),
+        });
     }
 
     fn on_exec(_: *const (), task: &Green, _old_pid: i32, filename: &str) {
-        push(Event::Exec { pid: task.pid(), filename: filename.into() });
+        push(Event::Exec {
+            pid: task.pid(),
+            filename: filename.into(),
+        });
     }
 
     fn on_exit(_: *const (), task: &Green, group_dead: bool) {
-        push(Event::Exit { pid: task.pid(), group_dead });
+        push(Event::Exit {
+            pid: task.pid(),
+            group_dead,
+        });
     }
 
     fn on_wait(_: *const (), waiter: &Green, pid: i32) {
-        push(Event::Wait { waiter: waiter.pid(), pid });
+        push(Event::Wait {
+            waiter: waiter.pid(),
+            pid,
+        });
     }
 
     macro_rules! with_probes {

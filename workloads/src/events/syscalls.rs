@@ -1,5 +1,5 @@
 //! TEMPORARY
-pub static ALL: [u8;0] = [];
+pub static ALL: [u8; 0] = [];
 pub mod raw {
     pub static LOG: parking_lot::Mutex<Vec<String>> = parking_lot::Mutex::new(Vec::new());
     pub fn enter(nr: std::ffi::c_long, args: &[u64; 6]) {

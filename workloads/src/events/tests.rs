@@ -22,7 +22,9 @@ fn golden(event: &Event) -> String {
 /// The one intended difference: the texts of paths, which kernels newer than 6.18 record too. Takes them away.
 fn without_paths(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(String::from).collect();
-    lines.retain(|line| !(line.starts_with("\tfield:__data_loc char[] __") && line.contains("_val;")));
+    lines.retain(|line| {
+        !(line.starts_with("\tfield:__data_loc char[] __") && line.contains("_val;"))
+    });
     let print_fmt = lines.last_mut().expect("a print fmt");
     *print_fmt = print_fmt.replace(" \\\"%s\\\"", "");
     while let Some(at) = print_fmt.find(", __get_str(__") {
@@ -51,12 +53,22 @@ fn formats_are_linuxs() {
 fn every_path_has_its_text() {
     let registry = registry();
     let check = |call: &str, expected: &[&str]| {
-        let event = registry.find("syscalls", &format!("sys_enter_{call}")).expect(call);
-        let texts: Vec<&str> =
-            event.fields.iter().filter(|field| field.ctype.starts_with("__data_loc")).map(|field| &*field.name).collect();
+        let event = registry
+            .find("syscalls", &format!("sys_enter_{call}"))
+            .expect(call);
+        let texts: Vec<&str> = event
+            .fields
+            .iter()
+            .filter(|field| field.ctype.starts_with("__data_loc"))
+            .map(|field| &*field.name)
+            .collect();
         assert_eq!(texts, expected, "{call}");
         for text in expected {
-            assert!(event.print_fmt.contains(&format!("__get_str({text})")), "{}", event.print_fmt);
+            assert!(
+                event.print_fmt.contains(&format!("__get_str({text})")),
+                "{}",
+                event.print_fmt
+            );
         }
     };
     check("openat", &["__filename_val"]);
