@@ -23,6 +23,11 @@ pub use crate::instance::event_file::EventFile;
 
 use super::KernelTraceOps;
 
+/// What every declaration can name.
+pub mod field_types {
+    pub use crate::event::field_type::{Chars, DynArray, DynStr};
+}
+
 /// Bytes of the buffer on the stack in which a record with dynamic data is made, if it fits.
 const SMALL: usize = 512;
 

@@ -66,5 +66,7 @@ reads events/sched/sched_switch/filter none
 put 0 events/sched/sched_switch/filter
 reads events/sched/sched_switch/filter none
 refused 'Invalid argument' write_to events/sched/sched_switch/filter 'nosuch =='
+put 0 events/sched/sched_switch/filter
+reads events/sched/sched_switch/filter none
 
 reset_tracing

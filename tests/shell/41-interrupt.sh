@@ -45,7 +45,6 @@ is "another reader" 1 "$(echo hello >"$T/trace_marker"; timeout 5 head -n 1 "$T/
 
 # a reader whose process id the daemon cannot know as its own
 for signal in INT TERM KILL; do
-    # shellcheck disable=SC2016 # the inner shell expands
     unshare --pid --fork --mount-proc bash -c '
         set -u
         env --default-signal=INT cat "$0/trace_pipe" >/dev/null &

@@ -6,7 +6,6 @@
 reset_tracing
 
 # name and number of the thread that writes
-# shellcheck disable=SC2016 # the inner shell expands
 bash -c 'echo "from $$" >"$0/trace_marker"; echo $$ >"$1"' "$T" "$SCRATCH/pid"
 pid=$(cat "$SCRATCH/pid")
 # a marker alone teaches the kernel no names

@@ -33,7 +33,6 @@ stat() { # stat NAME: of cpu0
     sed -n "s/^$1: //p" "$T/per_cpu/cpu0/stats"
 }
 fill() { # fill N: marks on cpu0
-    # shellcheck disable=SC2016 # the inner shell expands
     taskset -c 0 bash -c 'for ((i = 1; i <= $1; i++)); do echo "filler number $i" 2>/dev/null || true; done >"$0/trace_marker"' "$T" "$1"
 }
 

@@ -4,7 +4,7 @@
 # real: no, trace-cmd finds the real one by itself and needs no launcher
 . "$(dirname "$0")/lib.sh"
 reset_tracing
-cd "$SCRATCH"
+cd "$SCRATCH" || exit
 
 # in one exec with a daemon of its own
 "$UTRACEFS" exec -- sh -ec '

@@ -58,7 +58,7 @@ not_mounted "$M" || fail "umount left the mount"
 wait_for 5 gone "$reader"
 exec 5<&-
 wait_for 5 gone "$daemon"
-is "no socket stays" '' "$(ls /run/utracefs 2>/dev/null | grep -v "^$(stat -c %Hd:%Ld "$T")$" || true)"
+is "no socket stays" '' "$(find /run/utracefs -type s ! -name "$(stat -c %Hd:%Ld "$T")")"
 
 # umount(8) does as well
 daemon=$(pid_of "$("$U" mount -b --workloads none "$M")")

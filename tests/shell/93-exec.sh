@@ -52,7 +52,6 @@ is "UTRACEFS_MOUNT" "$(stat -c %d "$T")" "$(UTRACEFS_MOUNT=$T "$U" exec -- stat 
 
 # signals sent to exec reach the command
 for signal in TERM INT HUP USR1; do
-    # shellcheck disable=SC2016 # the inner shell expands
     env --default-signal=INT "$U" exec --workloads none -- bash -c '
         trap "echo got $0; exit 42" "$0"
         touch "$1"
@@ -67,7 +66,6 @@ for signal in TERM INT HUP USR1; do
 done
 
 # killed without mercy: neither the command nor the daemon goes on
-# shellcheck disable=SC2016 # the inner shell expands
 "$U" exec --workloads none -- sh -c 'echo $$ >"$0"; exec sleep 1000' "$SCRATCH/pid" &
 pid=$!
 wait_for 10 test -s "$SCRATCH/pid"

@@ -65,7 +65,6 @@ umount /dev/fuse
 rm -f "$SCRATCH/fuse"
 mkdir "$SCRATCH/dev"
 cp -a /dev/null "$SCRATCH/dev/"
-# shellcheck disable=SC2016 # the inner shell expands
 refused 'modprobe fuse' unshare -m sh -c 'mount --bind "$1" /dev; exec "$0" mount "$1/x"' "$U" "$SCRATCH/dev"
 
 # exec in a user namespace, with a daemon of its own
@@ -82,7 +81,6 @@ if command -v trace-cmd >/dev/null; then
 fi
 
 # root without the right to mount
-# shellcheck disable=SC2016 # the inner shell expands
 if command -v setpriv >/dev/null; then
     refused 'cannot mount on' setpriv --bounding-set=-sys_admin "$U" mount "$SCRATCH/roots"
     refused 'CAP_SYS_ADMIN' setpriv --bounding-set=-sys_admin "$U" mount "$SCRATCH/roots"

@@ -47,7 +47,7 @@ wait_for 10 bash -c '! "$0" workload list --mount "$1" | grep -q "^sched .*1 run
 
 refused 'nosuch' "$U" workload start nosuch --mount "$T"
 refused 'is no mount of utracefs' "$U" workload list --mount /proc
-is "by the variable" "$(cat "$SCRATCH/list" | cut -d' ' -f1)" "$(UTRACEFS_MOUNT=$T "$U" workload list | cut -d' ' -f1)"
+is "by the variable" "$(cut -d' ' -f1 "$SCRATCH/list")" "$(UTRACEFS_MOUNT=$T "$U" workload list | cut -d' ' -f1)"
 is "from a directory inside" "$(cut -d' ' -f1 "$SCRATCH/list")" "$("$U" workload list --mount "$T/events/sched" | cut -d' ' -f1)"
 mkdir "$SCRATCH/elsewhere"
 mount --bind "$T" "$SCRATCH/elsewhere"

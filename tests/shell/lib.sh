@@ -8,7 +8,7 @@
 # Nothing here waits for a fixed time: wait_for looks until it is true, at most so long.
 
 set -euo pipefail
-T=$TRACEFS
+T=${TRACEFS:?}
 
 fail() {
     echo "FAILED: $*" >&2
@@ -123,8 +123,8 @@ fire() {
     if [ -n "$UTRACEFS" ]; then
         "$UTRACEFS" workload run "$1" --ops 50 --mount "$T"
     else
-        local i
-        for i in {1..20}; do
+        local _
+        for _ in {1..20}; do
             (exec cat /proc/self/stat >/dev/null)
         done
     fi
