@@ -310,9 +310,6 @@ macro_rules! __event_emit {
 
         #[allow(non_snake_case, non_camel_case_types, unused, clippy::all, long_running_const_eval)]
         const _: () = {
-            // `Chars`, `DynStr` and `DynArray` need no import of one's own.
-            use $crate::__private::field_types::*;
-
             /// The record: a C structure behind the common fields.
             #[repr(C)]
             struct __Record {
