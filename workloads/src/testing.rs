@@ -194,3 +194,123 @@ pub(crate) mod sched {
         (result, std::mem::take(&mut *TRACE.lock()))
     }
 }
+
+/// The events of system calls.
+pub(crate) mod syscalls {
+    use parking_lot::Mutex;
+    use utracefs::base::task;
+    use utracefs::event::syscall::{SyscallEnter, SyscallExit};
+
+    use crate::events::{raw_syscalls, syscalls};
+
+    /// What an event says.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub(crate) enum Event {
+        RawEnter {
+            id: i64,
+            args: [u64; 6],
+        },
+        Enter {
+            name: &'static str,
+            id: i32,
+            args: Vec<u64>,
+            paths: Vec<String>,
+        },
+        RawExit {
+            id: i64,
+            ret: i64,
+        },
+        Exit {
+            name: &'static str,
+            ret: i64,
+        },
+    }
+
+    /// An event with its owner.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Record {
+        pub event: Event,
+        pub owner: i32,
+        pub comm: String,
+        pub flags_and_depth: u16,
+    }
+
+    static TRACE: Mutex<Vec<Record>> = Mutex::new(Vec::new());
+
+    fn push(event: Event) {
+        let current = task::current();
+        let comm = current.comm();
+        let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        TRACE.lock().push(Record {
+            event,
+            owner: current.pid(),
+            comm: String::from_utf8_lossy(comm).into_owned(),
+            flags_and_depth: (current.head() >> 16) as u16,
+        });
+    }
+
+    fn on_raw_enter(_: *const (), id: i64, args: &[u64; 6]) {
+        push(Event::RawEnter { id, args: *args });
+    }
+
+    fn on_raw_exit(_: *const (), id: i64, ret: i64) {
+        push(Event::RawExit { id, ret });
+    }
+
+    fn on_enter(_: *const (), enter: &SyscallEnter<'_>) {
+        let paths = enter
+            .paths
+            .iter()
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect();
+        push(Event::Enter {
+            name: enter.call.name,
+            id: enter.call.nr,
+            args: enter.args.to_vec(),
+            paths,
+        });
+    }
+
+    fn on_exit(_: *const (), exit: &SyscallExit) {
+        push(Event::Exit {
+            name: exit.call.name,
+            ret: exit.ret,
+        });
+    }
+
+    macro_rules! with_probes {
+        ($($name:ident)*) => { pastey::paste! {
+            /// Calls that have probes.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            fn register() {
+                raw_syscalls::register_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
+                raw_syscalls::register_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
+                $(syscalls::[<register_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
+                $(syscalls::[<register_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+            }
+
+            fn unregister() {
+                raw_syscalls::unregister_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
+                raw_syscalls::unregister_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
+                $(syscalls::[<unregister_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
+                $(syscalls::[<unregister_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+            }
+        } };
+    }
+
+    with_probes! {
+        read write close newfstat lseek nanosleep rename futex getdents64 clock_nanosleep openat mkdirat newfstatat
+        unlinkat pipe2 renameat2
+    }
+
+    /// Runs `work` and returns the events of system calls that came meanwhile.
+    pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
+        let _alone = super::alone();
+        register();
+        TRACE.lock().clear();
+        let result = work();
+        unregister();
+        (result, std::mem::take(&mut *TRACE.lock()))
+    }
+}
