@@ -3,8 +3,11 @@
 pub mod clock;
 pub mod cpu;
 pub mod error;
-pub mod parse;
 #[cfg(feature = "std")]
+mod fork;
+#[cfg(feature = "std")]
+mod membarrier;
+pub mod parse;
 pub mod patch;
 pub mod rcu;
 #[cfg(feature = "std")]

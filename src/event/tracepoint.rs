@@ -1,1 +1,275 @@
-//! Placeholder.
+//! Tracepoints: named places in a program, each with a list of probes to call and a switch that keeps its sites from
+//! looking at the list while it is empty.
+
+use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::base::error::{Errno, Error, Result};
+use crate::base::patch::lock::{Held, lock};
+use crate::base::rcu::{Garbage, Guard};
+
+pub use crate::base::patch::{Batch, Switch};
+
+/// Somebody who wants to know when a tracepoint is passed.
+///
+/// `func` is a `fn(data: *const (), ARGS…)` with the arguments of the tracepoint; only its macro knows the type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// The function.
+    pub func: *const (),
+    /// Its first argument.
+    pub data: *const (),
+}
+
+// SAFETY: two addresses; what may be done with them is the business of who registers and who calls
+unsafe impl Send for Probe {}
+// SAFETY: as above
+unsafe impl Sync for Probe {}
+
+/// A place in a program where probes can be called.
+pub struct Tracepoint {
+    name: &'static str,
+    switch: &'static dyn Switch,
+    /// Immutable; replaced under the lock.
+    probes: AtomicPtr<List>,
+    file: &'static str,
+    line: u32,
+}
+
+impl Tracepoint {
+    /// The tracepoint `name`, defined at `file:line`, whose sites `switch` switches.
+    pub const fn new(
+        name: &'static str,
+        switch: &'static dyn Switch,
+        file: &'static str,
+        line: u32,
+    ) -> Tracepoint {
+        let probes = AtomicPtr::new(ptr::from_ref(&EMPTY).cast_mut());
+        Tracepoint {
+            name,
+            switch,
+            probes,
+            file,
+            line,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The source file of its definition.
+    pub const fn file(&self) -> &'static str {
+        self.file
+    }
+
+    /// The line of its definition.
+    pub const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// Whether it has probes.
+    pub fn is_on(&self) -> bool {
+        !ptr::eq(self.probes.load(Ordering::Relaxed), &EMPTY)
+    }
+
+    /// The probes to call, in the order of their registration.
+    #[inline(always)]
+    pub fn probes<'g>(&self, _guard: &'g Guard) -> &'g [Probe] {
+        // SAFETY: the section keeps the list
+        unsafe { List::probes(self.probes.load(Ordering::Acquire)) }
+    }
+
+    /// The probe to call if there is only one, as there mostly is.
+    #[inline(always)]
+    pub fn sole_probe<'g>(&self, _guard: &'g Guard) -> Option<&'g Probe> {
+        let list = self.probes.load(Ordering::Acquire);
+        // SAFETY: the section keeps the list, and it holds one probe
+        unsafe { ((*list).len == 1).then(|| &*List::first(list)) }
+    }
+
+    /// The probes as registered now.
+    fn list<'l>(&self, _lock: &'l Held) -> &'l [Probe] {
+        // SAFETY: lists are replaced under the lock only
+        unsafe { List::probes(self.probes.load(Ordering::Relaxed)) }
+    }
+
+    /// Replaces the list; the former one goes to the garbage.
+    fn replace(&self, probes: &[Probe], garbage: &mut Garbage, _lock: &Held) {
+        let new = if probes.is_empty() {
+            ptr::from_ref(&EMPTY).cast_mut()
+        } else {
+            List::boxed(probes)
+        };
+        let old = self.probes.swap(new, Ordering::AcqRel);
+        if !ptr::eq(old, &EMPTY) {
+            garbage.add(Unlinked(old));
+        }
+    }
+}
+
+impl fmt::Debug for Tracepoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}:{})", self.name, self.file, self.line)
+    }
+}
+
+/// The head of a list of probes; they follow it.
+#[repr(C)]
+struct List {
+    len: usize,
+    probes: [Probe; 0],
+}
+
+/// The list of a tracepoint without probes.
+static EMPTY: List = List { len: 0, probes: [] };
+
+impl List {
+    /// Room for a list, and where its first probe lies. The address space cannot hold a list for which this overflows.
+    fn layout(len: usize) -> Layout {
+        let size = size_of::<List>().saturating_add(len.saturating_mul(size_of::<Probe>()));
+        Layout::from_size_align(size, align_of::<List>()).unwrap_or(Layout::new::<List>())
+    }
+
+    fn boxed(probes: &[Probe]) -> *mut List {
+        let layout = List::layout(probes.len());
+        // SAFETY: not of size 0; written in full before anybody sees it
+        unsafe {
+            let list: *mut List = alloc(layout).cast();
+            if list.is_null() {
+                handle_alloc_error(layout);
+            }
+            (&raw mut (*list).len).write(probes.len());
+            ptr::copy_nonoverlapping(probes.as_ptr(), List::first(list).cast_mut(), probes.len());
+            list
+        }
+    }
+
+    /// # Safety
+    /// A list.
+    #[inline(always)]
+    unsafe fn first(list: *const List) -> *const Probe {
+        // SAFETY: within the list or, of an empty one, its end
+        unsafe { (&raw const (*list).probes).cast() }
+    }
+
+    /// # Safety
+    /// A list that stays for `'l`.
+    #[inline(always)]
+    unsafe fn probes<'l>(list: *const List) -> &'l [Probe] {
+        // SAFETY: the caller's promise; lists are immutable
+        unsafe { core::slice::from_raw_parts(List::first(list), (*list).len) }
+    }
+}
+
+/// A list that no reader will find any more.
+struct Unlinked(*mut List);
+
+// SAFETY: the only reference to memory that belongs to no thread
+unsafe impl Send for Unlinked {}
+
+impl Drop for Unlinked {
+    fn drop(&mut self) {
+        // SAFETY: from `List::boxed`, with this layout, and after a grace period nobody else's
+        unsafe { dealloc(self.0.cast(), List::layout((*self.0).len)) };
+    }
+}
+
+/// Registrations and their ends, several at once: the code is written once and there is one grace period for all.
+///
+/// Lists change at once, the code follows with [`commit`](Self::commit), at the latest when this is dropped. No lock is
+/// held in between.
+#[must_use = "code is rewritten when this is committed"]
+#[derive(Default)]
+pub struct Changes {
+    touched: Vec<&'static Tracepoint>,
+    garbage: Garbage,
+}
+
+impl Changes {
+    /// No changes yet.
+    pub const fn new() -> Changes {
+        Changes {
+            touched: Vec::new(),
+            garbage: Garbage::new(),
+        }
+    }
+
+    /// Adds a probe behind those of `tracepoint`. `EEXIST`: it is there already; `EINVAL`: it has no function.
+    ///
+    /// # Safety
+    /// `probe.func` is a function of the type that the tracepoint calls, and may be called with `probe.data` from any
+    /// thread until a grace period after it is unregistered (give what `data` points to to [`defer`](Self::defer)).
+    pub unsafe fn register(&mut self, tracepoint: &'static Tracepoint, probe: Probe) -> Result<()> {
+        if probe.func.is_null() {
+            return Err(Error::new(Errno::EINVAL));
+        }
+        let lock = lock();
+        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
+        if probes.contains(&probe) {
+            return Err(Error::new(Errno::EEXIST));
+        }
+        probes.push(probe);
+        tracepoint.replace(&probes, &mut self.garbage, &lock);
+        self.touched.push(tracepoint);
+        Ok(())
+    }
+
+    /// Takes a probe away. `ENOENT`: it is not there. It may still be running, on any thread, for a grace period.
+    pub fn unregister(&mut self, tracepoint: &'static Tracepoint, probe: Probe) -> Result<()> {
+        let lock = lock();
+        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
+        let before = probes.len();
+        probes.retain(|p| *p != probe);
+        if probes.len() == before {
+            return Err(Error::new(Errno::ENOENT));
+        }
+        tracepoint.replace(&probes, &mut self.garbage, &lock);
+        self.touched.push(tracepoint);
+        Ok(())
+    }
+
+    /// Drops `garbage` when no probe that ran before the commit runs any more.
+    pub fn defer<T: Send + 'static>(&mut self, garbage: T) {
+        self.garbage.add(garbage);
+    }
+
+    /// Switches the tracepoints that have got their first probe or lost their last, waits until no probe runs that was
+    /// unregistered, and drops what was deferred.
+    ///
+    /// From within a probe it does not wait: what was deferred is dropped by a later commit. `EPERM`: the system does
+    /// not let us switch; probes of tracepoints that are off will not be called.
+    pub fn commit(mut self) -> Result<()> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let switched = self.switch();
+        core::mem::take(&mut self.garbage).retire();
+        switched
+    }
+
+    fn switch(&mut self) -> Result<()> {
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let lock = lock();
+        let mut batch = Batch::new();
+        // by the lists as they are now: others may have changed them since, and whoever comes last has the last word
+        for tracepoint in self.touched.drain(..) {
+            tracepoint.switch.set(tracepoint.is_on(), &mut batch);
+        }
+        batch.commit_holding(&lock)
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        // who wants to know whether it worked commits
+        let _ = self.finish();
+    }
+}

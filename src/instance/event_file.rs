@@ -90,7 +90,8 @@ impl EventFile {
         let probe = Probe { func: decl.probe, data: Arc::as_ptr(self).cast() };
         if on {
             self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
-            if let Err(e) = changes.register(decl.tracepoint, probe) {
+            // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
+            if let Err(e) = unsafe { changes.register(decl.tracepoint, probe) } {
                 self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
                 return Err(e);
             }

@@ -310,8 +310,7 @@ impl TraceArray {
                 result = Err(e);
             }
         }
-        changes.commit();
-        result.map(|()| picked)
+        result.and(changes.commit()).map(|()| picked)
     }
 
     // Users

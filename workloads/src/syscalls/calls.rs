@@ -1,0 +1,200 @@
+//! The system calls, each performed between its two events.
+//!
+//! An `int` goes to the kernel, and into the event, as compilers pass it: the upper half of the register is zero.
+//! What comes back is what the kernel left in the result register: negative values are errno values.
+
+use std::ffi::{CStr, c_long};
+use std::sync::atomic::AtomicU32;
+
+use crate::events::syscalls as events;
+
+/// A value as it is in a register.
+trait Word: Copy {
+    fn word(self) -> u64;
+}
+
+impl Word for i32 {
+    fn word(self) -> u64 {
+        u64::from(self as u32)
+    }
+}
+
+impl Word for u32 {
+    fn word(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Word for i64 {
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+impl Word for usize {
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+impl<T> Word for *const T {
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+impl<T> Word for *mut T {
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+/// Performs call `nr` on what `args` are in registers.
+///
+/// # Safety
+/// The pointers among the arguments are good for what the call does with them.
+unsafe fn perform(nr: c_long, args: [u64; 6]) -> i64 {
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: the caller's promise.
+    let result = unsafe { libc::syscall(nr, a, b, c, d, e, f) };
+    if result == -1 {
+        return -i64::from(
+            std::io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO),
+        );
+    }
+    result
+}
+
+/// One call: `NAME` of the events and their arguments, in the order of the call.
+macro_rules! call {
+    ($name:ident, $nr:expr $(, $arg:expr)*) => {{
+        let nr = $nr;
+        let mut args = [0u64; 6];
+        let mut slots = args.iter_mut();
+        $( if let Some(slot) = slots.next() { *slot = $arg.word(); } )*
+        let _ = slots;
+        events::raw::enter(nr, &args);
+        events::$name::enter(&args);
+        // SAFETY: the pointers come from live references and slices of at least the length that is passed with them.
+        let ret = unsafe { perform(nr, args) };
+        events::raw::exit(nr, ret);
+        events::$name::exit(ret);
+        ret
+    }};
+}
+
+pub(super) fn openat(dir: i32, path: &CStr, flags: i32, mode: u32) -> i64 {
+    call!(openat, libc::SYS_openat, dir, path.as_ptr(), flags, mode)
+}
+
+pub(super) fn read(fd: i32, buf: &mut [u8]) -> i64 {
+    call!(read, libc::SYS_read, fd, buf.as_mut_ptr(), buf.len())
+}
+
+pub(super) fn write(fd: i32, buf: &[u8]) -> i64 {
+    call!(write, libc::SYS_write, fd, buf.as_ptr(), buf.len())
+}
+
+pub(super) fn close(fd: i32) -> i64 {
+    call!(close, libc::SYS_close, fd)
+}
+
+pub(super) fn lseek(fd: i32, offset: i64, whence: i32) -> i64 {
+    call!(lseek, libc::SYS_lseek, fd, offset, whence)
+}
+
+pub(super) fn newfstat(fd: i32, stat: &mut libc::stat) -> i64 {
+    call!(newfstat, libc::SYS_fstat, fd, std::ptr::from_mut(stat))
+}
+
+pub(super) fn newfstatat(dir: i32, path: &CStr, stat: &mut libc::stat, flags: i32) -> i64 {
+    call!(
+        newfstatat,
+        libc::SYS_newfstatat,
+        dir,
+        path.as_ptr(),
+        std::ptr::from_mut(stat),
+        flags
+    )
+}
+
+pub(super) fn mkdirat(dir: i32, path: &CStr, mode: u32) -> i64 {
+    call!(mkdirat, libc::SYS_mkdirat, dir, path.as_ptr(), mode)
+}
+
+pub(super) fn unlinkat(dir: i32, path: &CStr, flags: i32) -> i64 {
+    call!(unlinkat, libc::SYS_unlinkat, dir, path.as_ptr(), flags)
+}
+
+pub(super) fn renameat2(old_dir: i32, old: &CStr, new_dir: i32, new: &CStr, flags: u32) -> i64 {
+    call!(
+        renameat2,
+        libc::SYS_renameat2,
+        old_dir,
+        old.as_ptr(),
+        new_dir,
+        new.as_ptr(),
+        flags
+    )
+}
+
+/// Of the old calls, only some machines have this one; elsewhere it is renameat2(2), as in the C library.
+pub(super) fn rename(old: &CStr, new: &CStr) -> i64 {
+    #[cfg(target_arch = "x86_64")]
+    return call!(rename, libc::SYS_rename, old.as_ptr(), new.as_ptr());
+    #[cfg(not(target_arch = "x86_64"))]
+    return renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, 0);
+}
+
+pub(super) fn getdents64(fd: i32, buf: &mut [u64]) -> i64 {
+    call!(
+        getdents64,
+        libc::SYS_getdents64,
+        fd,
+        buf.as_mut_ptr(),
+        std::mem::size_of_val(buf)
+    )
+}
+
+pub(super) fn pipe2(fds: &mut [i32; 2], flags: i32) -> i64 {
+    call!(pipe2, libc::SYS_pipe2, fds.as_mut_ptr(), flags)
+}
+
+pub(super) fn nanosleep(time: &libc::timespec) -> i64 {
+    call!(
+        nanosleep,
+        libc::SYS_nanosleep,
+        std::ptr::from_ref(time),
+        std::ptr::null::<libc::timespec>()
+    )
+}
+
+pub(super) fn clock_nanosleep(clock: i32, flags: i32, time: &libc::timespec) -> i64 {
+    let rest = std::ptr::null::<libc::timespec>();
+    call!(
+        clock_nanosleep,
+        libc::SYS_clock_nanosleep,
+        clock,
+        flags,
+        std::ptr::from_ref(time),
+        rest
+    )
+}
+
+/// Waits while `word` holds `seen`, at most until `deadline` (CLOCK_MONOTONIC).
+pub(super) fn futex_wait(word: &AtomicU32, seen: u32, deadline: &libc::timespec) -> i64 {
+    let op = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
+    let (time, none) = (std::ptr::from_ref(deadline), std::ptr::null::<u32>());
+    call!(
+        futex,
+        libc::SYS_futex,
+        word.as_ptr(),
+        op,
+        seen,
+        time,
+        none,
+        libc::FUTEX_BITSET_MATCH_ANY
+    )
+}
