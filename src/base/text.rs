@@ -161,6 +161,22 @@ fn hex_digits(out: &mut Vec<u8>, v: u64, n: usize) {
     }
 }
 
+/// Appends nanoseconds as `SECONDS.MICROSECONDS`, the seconds right-aligned in `width`, what is below a microsecond cut.
+#[inline]
+pub fn seconds(out: &mut Vec<u8>, ns: u64, width: usize) {
+    let micros = ns / 1000;
+    dec_right(out, micros / 1_000_000, width, b' ');
+    let p = room(out, 8);
+    // The point comes in place of the second of two leading zeros.
+    let digits = ((eight((micros % 1_000_000) as u32) + ZEROS) >> 8).to_le_bytes();
+    // SAFETY: `room` made 8 bytes writable, all of which are initialised; 7 of them are the text.
+    unsafe {
+        p.cast::<[u8; 8]>().write(digits);
+        p.write(b'.');
+        out.set_len(out.len() + 7);
+    }
+}
+
 /// The digits of a decimal number, in a buffer of the caller.
 pub fn digits(mut v: u64, buffer: &mut [u8; DEC_MAX]) -> &[u8] {
     let mut at = DEC_MAX;
@@ -240,15 +256,6 @@ pub fn left(out: &mut Vec<u8>, text: &[u8], width: usize) {
     let start = out.len();
     out.extend_from_slice(text);
     pad_to(out, start + width, b' ');
-}
-
-/// Appends nanoseconds as `SECONDS.MICROSECONDS`, the seconds right-aligned in `width`, what is below a microsecond cut.
-#[inline]
-pub fn seconds(out: &mut Vec<u8>, ns: u64, width: usize) {
-    let us = ns / 1000;
-    dec_right(out, us / 1_000_000, width, b' ');
-    out.push(b'.');
-    dec_right(out, us % 1_000_000, 6, b'0');
 }
 
 /// Appends a byte `n` times.
@@ -396,6 +403,9 @@ mod tests {
         check(text(|o| dec_right(o, 123_456, 5, b'0')), "123456");
         check(text(|o| dec_signed_left(o, -1, 7)), "-1     ");
         check(text(|o| dec_signed_right(o, -1, 7)), "     -1");
+        check(text(|o| seconds(o, 4_236_631_431_999, 5)), " 4236.631431");
+        check(text(|o| seconds(o, 999, 5)), "    0.000000");
+        check(text(|o| seconds(o, 1_795_230_585_945_638_000, 5)), "1795230585.945638");
         check(text(|o| right(o, b"bash", 6)), "  bash");
         check(text(|o| right(o, b"bash", 2)), "bash");
         check(text(|o| left(o, b"bash", 6)), "bash  ");

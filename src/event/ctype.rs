@@ -57,6 +57,11 @@ impl CInt {
         }
     }
 
+    /// Whether every value of another type is one of this type, or is brought into it by [`CInt::wrap`] as it is.
+    pub fn holds(self, other: CInt) -> bool {
+        self == other || self.size == 8 || self.size > other.size && (!other.signed || self.signed)
+    }
+
     /// Brings a value into this type and back to 64 bits, with or without the sign.
     #[inline]
     pub fn wrap(self, value: u64) -> u64 {

@@ -101,6 +101,13 @@ impl Load {
     pub fn get(self, record: &[u8]) -> Option<u64> {
         load(record, usize::from(self.offset), self.int)
     }
+
+    /// The part of the number that a narrower (or as wide) type keeps.
+    pub(crate) fn narrow(self, int: CInt) -> Option<Load> {
+        let more = self.int.size.checked_sub(int.size)?;
+        let skip = if cfg!(target_endian = "big") { more.into() } else { 0 };
+        Some(Load { offset: self.offset.checked_add(skip)?, int })
+    }
 }
 
 /// The number at a place of a record, in the machine's byte order, extended to 64 bits; `None` outside the record.

@@ -207,7 +207,8 @@ macro_rules! __event_paste {
                 [
                     [<trace_ $name>] [<trace_ $name _enabled>]
                     [<register_trace_ $name>] [<unregister_trace_ $name>]
-                    [<__fire_trace_ $name>] [<__KEY_trace_ $name>] [<__TRACEPOINT_trace_ $name>]
+                    [<__fire_trace_ $name>] [<__Fn_trace_ $name>]
+                    [<__KEY_trace_ $name>] [<__TRACEPOINT_trace_ $name>]
                 ]
                 $attrs $vis $name $($sections)*
             }
@@ -222,7 +223,8 @@ macro_rules! __event_emit {
     (
         [
             $trace:ident $enabled:ident $register:ident $unregister:ident
-            $fire:ident $key:ident $tracepoint:ident
+            $fire:ident $func:ident
+            $key:ident $tracepoint:ident
         ]
         [$($attrs:tt)*] [$($vis:tt)+] $name:ident [$kops:ty] [$($system:tt)+]
         [$([$arg:ident] [$type:ty])*]
@@ -242,6 +244,11 @@ macro_rules! __event_emit {
             $crate::__private::file!(),
             $crate::__private::line!(),
         );
+
+        /// What listeners are.
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, private_interfaces)]
+        type $func = fn(*const () $(, $type)*);
 
         $($attrs)*
         #[doc = concat!("Fires the event `", stringify!($name), "`: one jump over nothing while nobody listens.")]
@@ -295,9 +302,7 @@ macro_rules! __event_emit {
                 for probe in $tracepoint.probes(&guard) {
                     // SAFETY: only functions of this type are registered: by the function above, and by event files
                     // with the probe below.
-                    let func = unsafe {
-                        $crate::__private::transmute::<*const (), fn(*const () $(, $type)*)>(probe.func)
-                    };
+                    let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
                     func(probe.data $(, $arg)*);
                 }
             })
@@ -347,10 +352,10 @@ macro_rules! __event_emit {
             );
 
             /// Records into an event file.
-            fn __probe(file: *const $crate::__private::EventFile $(, $arg: $type)*) {
+            fn __probe(file: *const () $(, $arg: $type)*) {
                 // SAFETY: an event file registers this function with itself as the data, and outlives the
                 // registration by a grace period.
-                let file = unsafe { &*file };
+                let file = unsafe { &*file.cast::<$crate::__private::EventFile>() };
                 let Some(head) = file.begin() else { return };
                 match (TP_fast_assign {
                     $($assigned: $crate::__private::Assign::assign($crate::__assigned!($assigned $($value)?)),)*
@@ -385,7 +390,8 @@ macro_rules! __event_emit {
                 size: $crate::__private::size_of::<__Record>() as u16,
                 print: __PRINT,
                 tracepoint: &$tracepoint,
-                probe: __probe as *const (),
+                // Through the listeners' type: names may mean something else in here than outside.
+                probe: (__probe as $func) as *const (),
                 file: $crate::__private::file!(),
                 line: $crate::__private::line!(),
                 class: $crate::__private::Class::Plain,

@@ -3,7 +3,7 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
-mod events;
+pub mod events;
 mod futex;
 mod load;
 mod machine;
@@ -13,6 +13,8 @@ mod rng;
 mod sched;
 mod signals;
 mod syscalls;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use load::Load;
+pub use machine::Green;
 pub use manager::{Error, Manager, Run, State, Status};
 
 /// One kind of work.

@@ -5,7 +5,8 @@ use core::mem::take;
 
 use super::eval::{Ins, STACK};
 use super::helper::{Dump, Table};
-use super::parse::{Helper, Id, Node, Parsed, Ty, parse};
+use super::parse::{Parsed, parse};
+use super::tree::{Tree, Helper, Id, Node, Ty};
 use super::pointer::{Pointer, is_plain};
 use super::program::{Act, Contents, Dressing, Program, Size, Step};
 use super::spec::{Dim, Spec, What, read};
@@ -87,15 +88,15 @@ impl Compiler {
     }
 
     fn ty(&self, id: Id) -> Ty {
-        self.parsed.nodes[id as usize].ty
+        self.parsed.tree.get(id).ty
     }
 
     fn node(&self, id: Id) -> &Node {
-        &self.parsed.nodes[id as usize].node
+        &self.parsed.tree.get(id).node
     }
 
     fn fail(&self, id: Id, message: &'static str) -> CompileError {
-        CompileError::new(message, self.parsed.nodes[id as usize].position)
+        CompileError::new(message, self.parsed.tree.get(id).position)
     }
 
     fn arg(&mut self) -> Result<Id, CompileError> {
@@ -427,7 +428,7 @@ impl Compiler {
     /// The instructions for a value, brought into a type if one is given.
     fn code(&mut self, id: Id, int: Option<CInt>) -> Result<u16, CompileError> {
         let mut g = Generator {
-            nodes: &self.parsed,
+            tree: &self.parsed.tree,
             code: Vec::new(),
             height: 0,
         };
@@ -453,7 +454,7 @@ fn until_nul(text: &[u8]) -> &[u8] {
 
 /// Makes the instructions of one expression.
 struct Generator<'a> {
-    nodes: &'a Parsed,
+    tree: &'a Tree,
     code: Vec<Ins>,
     height: usize,
 }
@@ -471,30 +472,22 @@ impl Generator<'_> {
 
     /// Brings the value on top from one type into another, if that can change it.
     fn wrap(&mut self, from: CInt, int: CInt) {
-        let fits =
-            int == from || int.size == 8 || int.size > from.size && (!from.signed || int.signed);
-        if fits {
+        if int.holds(from) {
             return;
         }
-        match self.code[..] {
-            [Ins::Push(v)] => self.code[0] = Ins::Push(int.wrap(v)),
-            [Ins::Load(load)] if int.size <= load.int.size => {
-                let skip = if cfg!(target_endian = "big") {
-                    u16::from(load.int.size - int.size)
-                } else {
-                    0
-                };
-                self.code[0] = Ins::Load(Load {
-                    offset: load.offset.saturating_add(skip),
-                    int,
-                });
-            }
-            _ => self.code.push(Ins::Wrap(int)),
+        let narrowed = match self.code[..] {
+            [Ins::Push(v)] => Some(Ins::Push(int.wrap(v))),
+            [Ins::Load(load)] => load.narrow(int).map(Ins::Load),
+            _ => None,
+        };
+        match narrowed {
+            Some(ins) => self.code[0] = ins,
+            None => self.code.push(Ins::Wrap(int)),
         }
     }
 
     fn value(&mut self, id: Id) -> Result<(), CompileError> {
-        let e = &self.nodes.nodes[id as usize];
+        let e = self.tree.get(id);
         let at = e.position;
         match e.node {
             Node::Num(v) => self.push(Ins::Push(v), 0, at),
@@ -505,7 +498,7 @@ impl Generator<'_> {
             Node::Jiffies => self.push(Ins::Jiffies, 0, at),
             Node::Binary(op, a, b) => {
                 self.value(a)?;
-                if let Node::Num(v) = self.nodes.nodes[b as usize].node {
+                if let Node::Num(v) = self.tree.get(b).node {
                     return self.push(Ins::OpConst(op, v), 1, at);
                 }
                 self.value(b)?;

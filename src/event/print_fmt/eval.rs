@@ -1,12 +1,66 @@
 //! The value of an expression for a record: a small stack machine, whose stack is counted at compile time.
 
 use super::Env;
-use super::parse::Op;
 use crate::event::ctype::CInt;
 use crate::event::field::{Load, dynamic, load};
 
 /// How many values an expression may hold at once.
 pub(super) const STACK: usize = 16;
+
+/// Operators of two operands; those that care for the sign have two forms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Op {
+    Add,
+    Sub,
+    Mul,
+    DivS,
+    DivU,
+    RemS,
+    RemU,
+    And,
+    Or,
+    Xor,
+    Shl,
+    ShrS,
+    ShrU,
+    Eq,
+    Ne,
+    LtS,
+    LtU,
+    LeS,
+    LeU,
+}
+
+impl Op {
+    /// The result for operands in canonical form (extended to 64 bits by their sign). Division by zero gives zero.
+    #[inline(always)]
+    pub(super) fn apply(self, a: u64, b: u64) -> u64 {
+        let (sa, sb) = (a as i64, b as i64);
+        match self {
+            Op::Add => a.wrapping_add(b),
+            Op::Sub => a.wrapping_sub(b),
+            Op::Mul => a.wrapping_mul(b),
+            Op::DivS if b == 0 => 0,
+            Op::DivS => sa.wrapping_div(sb) as u64,
+            Op::DivU => a.checked_div(b).unwrap_or(0),
+            Op::RemS if b == 0 => 0,
+            Op::RemS => sa.wrapping_rem(sb) as u64,
+            Op::RemU => a.checked_rem(b).unwrap_or(0),
+            Op::And => a & b,
+            Op::Or => a | b,
+            Op::Xor => a ^ b,
+            Op::Shl => a << (b & 63),
+            Op::ShrS => (sa >> (b & 63)) as u64,
+            Op::ShrU => a >> (b & 63),
+            Op::Eq => (a == b).into(),
+            Op::Ne => (a != b).into(),
+            Op::LtS => (sa < sb).into(),
+            Op::LtU => (a < b).into(),
+            Op::LeS => (sa <= sb).into(),
+            Op::LeU => (a <= b).into(),
+        }
+    }
+}
 
 /// One instruction.
 #[derive(Clone, Copy, Debug)]

@@ -138,6 +138,8 @@ pub struct Problem {
     /// The place, as it was written.
     place: [u8; 80],
     place_len: usize,
+    /// Where that is in the source.
+    from: usize,
 }
 
 impl Problem {
@@ -272,7 +274,7 @@ impl<'a> Translator<'a> {
         while len > 0 && at.from + len < at.to && (self.src[at.from + len] & 0xc0) == 0x80 {
             len -= 1;
         }
-        self.problem = Some(Problem { what, place, place_len: len });
+        self.problem = Some(Problem { what, place, place_len: len, from: at.from });
     }
 
     const fn failed(&self) -> bool {

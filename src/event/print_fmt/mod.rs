@@ -9,7 +9,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `lexer` | characters to tokens |
-//! | `parse` | tokens to typed expressions, constants folded |
+//! | `parse`, `call` | tokens to expressions |
+//! | `tree` | expressions with their types, constants folded |
 //! | `constant` | names that the kernel leaves in its format files |
 //! | `spec` | one `%` conversion |
 //! | `compile` | expressions and conversions to steps |
@@ -18,6 +19,7 @@
 //! | `fields` | a record without its `print fmt`, by its fields |
 //! | `number`, `helper`, `pointer` | text of numbers, of the `__print_` helpers, of `%p` and its kin |
 
+mod call;
 mod compile;
 mod constant;
 mod eval;
@@ -32,6 +34,7 @@ mod program;
 mod spec;
 #[cfg(all(test, feature = "std"))]
 mod tests;
+mod tree;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

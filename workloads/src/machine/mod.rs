@@ -18,8 +18,6 @@ mod process;
 mod queue;
 mod sleep;
 mod task;
-#[cfg(test)]
-mod tests;
 mod wake;
 
 use std::io;

@@ -143,6 +143,7 @@ impl<'a> Translator<'a> {
             self.fail("this placeholder has no C form or no end", tok);
         }
         if self.failed() {
+            self.blame(text, from - 1, text.len(), tok);
             return text.len();
         }
         if name_from == name_to {
@@ -154,7 +155,21 @@ impl<'a> Translator<'a> {
         } else {
             self.conversion(Size::Name { from: name_from, to: name_to }, &spec, text, tok, args);
         }
+        self.blame(text, from - 1, i + 1, tok);
         i + 1
+    }
+
+    /// If the literal as a whole was found at fault, it is this piece of it.
+    const fn blame(&mut self, text: &Buf, from: usize, to: usize, literal: Tok) {
+        if let Some(problem) = &mut self.problem
+            && problem.from == literal.from
+        {
+            problem.place_len = 0;
+            while problem.place_len < problem.place.len() && from + problem.place_len < to {
+                problem.place[problem.place_len] = text.byte(from + problem.place_len);
+                problem.place_len += 1;
+            }
+        }
     }
 
     /// `[[fill]align]['+']['#']['0'][width]['.' precision][type]`; returns where it ends.
@@ -266,7 +281,8 @@ impl<'a> Translator<'a> {
             Ty::Lit => self.integer(val, 32, true, spec, start, tok),
             Ty::Bool => {
                 self.boolean(val, start);
-                self.text(spec, tok);
+                // A bool has the same words in Debug.
+                self.text(&Spec { kind: if spec.kind == b'?' { b'd' } else { spec.kind }, ..*spec }, tok);
             }
             Ty::Str => self.text(spec, tok),
             Ty::Pointer => {
