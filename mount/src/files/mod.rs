@@ -55,3 +55,6 @@ pub use trace_options::TraceOptions;
 pub use trace_pipe::TracePipe;
 pub use trace_pipe_raw::TracePipeRaw;
 pub use tracing_on::TracingOn;
+
+#[cfg(test)]
+mod tests;
