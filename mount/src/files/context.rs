@@ -48,8 +48,8 @@ pub struct System {
 }
 
 impl System {
-    /// The system's name.
-    pub fn name(&self) -> &str {
+    /// What the system is called.
+    pub fn system(&self) -> &str {
         &self.event.system
     }
 

@@ -36,14 +36,14 @@ impl Value<System> for Enable {
     const MODE: u16 = 0o640;
 
     fn show(context: &System, out: &mut Text) -> Result<()> {
-        out.line(context.array.enabled(Some(context.name())).text());
+        out.line(context.array.enabled(Some(context.system())).text());
         Ok(())
     }
 
     fn store(context: &System, input: &[u8]) -> Result<usize> {
         context
             .array
-            .enable_all(Some(context.name()), parse::flag(input)?)?;
+            .enable_all(Some(context.system()), parse::flag(input)?)?;
         Ok(input.len())
     }
 }

@@ -221,7 +221,7 @@ impl Family<System> for Events {
         system
             .array
             .registry()
-            .find(system.name(), name)
+            .find(system.system(), name)
             .map(|event| event.id.into())
     }
 
@@ -231,7 +231,7 @@ impl Family<System> for Events {
         let event = array
             .registry()
             .event(id)
-            .filter(|e| e.system == system.name())?;
+            .filter(|e| e.system == system.system())?;
         Some(OneEvent {
             array: array.clone(),
             event: event.clone(),
@@ -240,7 +240,7 @@ impl Family<System> for Events {
     }
 
     fn list(system: &System, each: &mut dyn FnMut(u32, &[u8])) {
-        for event in system.array.registry().of_system(system.name()) {
+        for event in system.array.registry().of_system(system.system()) {
             each(event.id.into(), event.name.as_bytes());
         }
     }

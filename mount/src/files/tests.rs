@@ -687,7 +687,7 @@ fn headers_and_readme() {
 fn bodies(text: &str) -> Vec<String> {
     let events = text.lines().filter(|l| !l.starts_with('#'));
     events
-        .map(|l| l.splitn(2, ": ").nth(1).unwrap_or(l).to_string())
+        .map(|l| l.split_once(": ").map_or(l, |(_, body)| body).to_string())
         .collect()
 }
 

@@ -96,11 +96,14 @@ impl Context for Toy {
     }
 }
 
+/// Serial number to name and instance.
+type Members = BTreeMap<u32, (Vec<u8>, Toy)>;
+
 /// Context: all of them.
 #[derive(Clone, Default)]
 pub(crate) struct Toys {
     pub(crate) top: Toy,
-    pub(crate) named: Arc<Mutex<BTreeMap<u32, (Vec<u8>, Toy)>>>,
+    pub(crate) named: Arc<Mutex<Members>>,
 }
 
 impl Context for Toys {

@@ -75,6 +75,9 @@ impl Early {
     }
 }
 
+/// What requests, or open files, wait for.
+type Numbered = Vec<(u64, Awaited)>;
+
 /// All reads and polls of one mount that wait.
 #[derive(Default)]
 pub(super) struct Lot {
@@ -237,7 +240,7 @@ impl Lot {
     }
 
     /// What everybody waits for.
-    fn all(&self) -> (Vec<(u64, Awaited)>, Vec<(u64, Awaited)>) {
+    fn all(&self) -> (Numbered, Numbered) {
         let places = self.places.lock();
         let reads = places
             .reads

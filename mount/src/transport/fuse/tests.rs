@@ -416,11 +416,10 @@ fn nonblocking_and_poll() {
             events: (libc::EPOLLIN | libc::EPOLLET) as u32,
             u64: i as u64,
         };
+        let add = libc::EPOLL_CTL_ADD;
         // SAFETY: two open descriptors and an event
-        assert_eq!(
-            unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, file.as_raw_fd(), &mut event) },
-            0
-        );
+        let added = unsafe { libc::epoll_ctl(epoll, add, file.as_raw_fd(), &mut event) };
+        assert_eq!(added, 0);
     }
     let wait = |ms| {
         let mut event = libc::epoll_event { events: 0, u64: 9 };
