@@ -171,6 +171,10 @@ impl Ops {
             handle.seek() == Seek::None,
         );
         self.sizes.opened(handle.node(), self.lot.notifier());
+        if how.truncate {
+            // the kernel sets the size to 0 once it has the answer
+            self.sizes.small(handle.node());
+        }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.write().insert(number, Arc::new(handle));
         Ok((FileHandle(number), reply))
@@ -229,6 +233,10 @@ impl Filesystem for Ops {
         }
     }
 
+    fn forget(&self, _: &Request, ino: INodeNo, _: u64) {
+        self.sizes.small(node(ino));
+    }
+
     fn getattr(&self, _: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
         let result = run(|| {
             let attr = self.fs.attr(node(ino))?;
@@ -238,7 +246,10 @@ impl Filesystem for Ops {
             // with an open file the kernel asks only to seek from the end, and takes this size for it
             match self.handle(fh)?.seek() {
                 Seek::NoEnd => Err(core(error::Errno::EINVAL)),
-                Seek::Plain | Seek::None => Ok(file_attr(&attr)),
+                Seek::Plain | Seek::None => {
+                    self.sizes.small(attr.id);
+                    Ok(file_attr(&attr))
+                }
             }
         });
         match result {
@@ -274,8 +285,15 @@ impl Filesystem for Ops {
             atime: atime.map(time),
             mtime: mtime.map(time),
         };
-        match run(|| self.fs.set_attr(node(ino), &change).map(|a| self.shown(a))) {
-            Ok(attr) => reply.attr(&TTL, &attr),
+        match run(|| self.fs.set_attr(node(ino), &change)) {
+            Ok(attr) => {
+                // this answer always counts: of an open file it has to tell the large size, and not for long
+                let (ttl, size) = match self.sizes.set(attr.id) {
+                    Some(large) => (Duration::ZERO, large),
+                    None => (TTL, attr.size),
+                };
+                reply.attr(&ttl, &file_attr(&Attr { size, ..attr }));
+            }
             Err(e) => reply.error(e),
         }
     }
