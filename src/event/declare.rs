@@ -8,15 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::event::print_fmt::literal::Buf;
+use crate::event::record::MAX_PAYLOAD;
 use crate::event::tracepoint::Tracepoint;
 
 pub mod section;
-
-/// Largest payload of a record: what a 4 KiB sub-buffer can hold (16 bytes page header, 8 bytes of entry header).
-pub const MAX_PAYLOAD: usize = 4072;
-
-/// Bytes of the common fields at the start of every record.
-pub const HEAD: usize = 8;
 
 /// One event as its macro declared it.
 pub struct EventDecl {
