@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::control::{Ring, Shape};
 use super::page::{self, MIN_SUBBUFS};
-use super::reader::{Reader, Rec, Stats};
+use super::reader::{Reader, Rec, Stats, Totals};
 use super::table::Table;
 use super::wait::Bell;
 use crate::base::clock::{ClockId, Scale};
@@ -264,6 +264,11 @@ impl Buffer {
         stats.dropped += self.cpus[cpu].refused.load(Ordering::Relaxed);
         stats.now_ts = self.now();
         stats
+    }
+
+    /// Counts of a CPU since the buffer was made.
+    pub fn totals(&self, cpu: usize) -> Totals {
+        self.reader(cpu).totals()
     }
 
     /// Whether a CPU, or any, has unread events.

@@ -135,6 +135,45 @@ impl Position {
     }
 }
 
+/// Raises the times of the entries of `data` that are before `least` to that; `ts` is the time of what is before them.
+/// Returns what it is then. Order and lengths stay.
+pub fn raise(data: &mut [u8], ts: u64, least: u64) -> u64 {
+    let (mut at, mut real, mut shown) = (0, ts, least);
+    // once the true time is reached nothing more changes
+    while real < least {
+        let Some(head) = word(data, at) else { break };
+        let (kind, delta) = (head & 31, u64::from(head >> 5));
+        let more = word_at(data, at.saturating_add(4)).unwrap_or(0);
+        let (long, length) = match kind {
+            0 => (0, more),
+            TIME_EXTEND => ((more as u64) << DELTA_BITS, 4),
+            // nothing of ours
+            PADDING | TIME_STAMP => break,
+            words => (0, 4 * words as usize),
+        };
+        real = real.saturating_add(delta | long);
+        let step = real.max(least) - shown;
+        shown += step;
+        let words = match kind {
+            TIME_EXTEND => extend(step),
+            _ => [header(kind, step), more as u32],
+        };
+        // a delta never grows, so it fits as it did
+        let end = if kind == TIME_EXTEND { 8 } else { 4 };
+        if let Some(bytes) = data.get_mut(at..at + end) {
+            bytes.copy_from_slice(&words.map(u32::to_ne_bytes).as_flattened()[..end]);
+        }
+        match at
+            .checked_add(4 + length)
+            .and_then(|a| a.checked_next_multiple_of(4))
+        {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    ts.max(least)
+}
+
 #[inline(always)]
 fn word(data: &[u8], at: usize) -> Option<u32> {
     let bytes = data.get(at..at.checked_add(4)?)?;
@@ -188,6 +227,67 @@ mod tests {
         // padding: to the end, and of some bytes
         check(&[header(29, 0), 8, header(1, 1), 9], 0, &[]);
         check(&[header(29, 1), 8, 0, header(1, 1), 9], 0, &[(2, 16, 4)]);
+    }
+
+    #[test]
+    fn raised() {
+        let check = |words: &[u32], ts, least, base, times: &[u64]| {
+            let mut data: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+            assert_eq!(raise(&mut data, ts, least), base);
+            let mut position = Position { at: 0, ts: base };
+            let mut got = Vec::new();
+            while let Some(found) = position.find(&data) {
+                got.push(found.ts);
+                position.pass(&found);
+            }
+            assert_eq!(
+                (got.as_slice(), position.at),
+                (times, data.len()),
+                "{words:x?} from {ts}, {least}"
+            );
+        };
+        let [a, b] = extend((1 << 27) + 5);
+        let words = [
+            header(1, 0),
+            9,
+            header(1, 10),
+            9,
+            0,
+            8,
+            9,
+            a,
+            b,
+            header(1, 0),
+            9,
+            header(1, 7),
+            9,
+        ];
+        let far = 115 + (1 << 27);
+        check(&words, 100, 90, 100, &[100, 110, 110, far, far + 7]);
+        check(&words, 100, 100, 100, &[100, 110, 110, far, far + 7]);
+        check(&words, 100, 105, 105, &[105, 110, 110, far, far + 7]);
+        check(&words, 100, 111, 111, &[111, 111, 111, far, far + 7]);
+        check(
+            &words,
+            100,
+            far - 1,
+            far - 1,
+            &[far - 1, far - 1, far - 1, far, far + 7],
+        );
+        check(
+            &words,
+            100,
+            far + 3,
+            far + 3,
+            &[far + 3, far + 3, far + 3, far + 3, far + 7],
+        );
+        check(&words, 100, far * 2, far * 2, &[far * 2; 5]);
+        for cut in 0..words.len() * 4 {
+            let mut data: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+            data.truncate(cut);
+            assert_eq!(raise(&mut data, 100, far * 2), far * 2);
+        }
+        assert_eq!(raise(&mut [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], 1, 2), 2);
     }
 
     #[test]

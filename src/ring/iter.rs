@@ -85,8 +85,8 @@ impl Iter {
 
     #[cold]
     fn refill(&mut self) -> bool {
-        let size = self.buffer.subbuf_size();
-        let reader = &mut self.buffer.reader(self.cpu);
+        let mut reader = self.buffer.reader(self.cpu);
+        let size = reader.ring().size();
         self.walk.at += self.position.at;
         self.walk.ts = self.position.ts;
         self.walk.index += self.given;

@@ -71,6 +71,21 @@ impl View {
         self.control().stuck.load(Ordering::Relaxed)
     }
 
+    /// Time of the last entry of a ring that nobody writes any more.
+    pub(super) fn last_time(&self) -> u64 {
+        let control = self.control();
+        if control.reserved != 0 {
+            return control.state.0.high.load(Ordering::Acquire);
+        }
+        // one of the two is what an attempt that was restarted left behind: it may be later, never earlier
+        control
+            .last
+            .iter()
+            .map(|l| l.load(Ordering::Acquire))
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Looks at page `no`, which is not before the head.
     pub(super) fn look(&self, no: u64) -> Seen {
         if self.control().reserved != 0 {

@@ -26,5 +26,5 @@ pub use page::{
     COMMIT_BYTES, MAX_SUBBUF, MIN_SUBBUF, MIN_SUBBUFS, MISSED, MISSED_STORED, PAGE_HEADER,
     header_page_text, is_subbuf_size, kb_of, subbufs_for_kb,
 };
-pub use reader::{Rec, Stats};
+pub use reader::{Rec, Stats, Totals};
 pub use wait::{Bell, Want};

@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 
 use super::control::{Ring, View};
-use super::entry::{Found, Position};
+use super::entry::{self, Found, Position};
 use super::look::Seen;
 use super::page::{self, PAGE_HEADER};
 use crate::base::sync::Ordering;
@@ -89,6 +89,17 @@ pub struct Stats {
     pub read: u64,
 }
 
+/// Counts since the buffer was made: all that was ever written is in one of them, or unread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Events consumed.
+    pub read: u64,
+    /// Events overwritten, of which a consumer was told.
+    pub lost: u64,
+    /// Events that clearing took, lost ones that nobody was told of among them.
+    pub cleared: u64,
+}
+
 /// One CPU's readers' side.
 pub(super) struct Reader {
     ring: Ring,
@@ -101,6 +112,8 @@ pub(super) struct Reader {
     seen: u64,
     /// Lost entries that the next copy will tell of.
     lost: u64,
+    /// Time of the last entry of former rings: what comes is not shown earlier.
+    floor: u64,
     /// Entries and pages of this CPU before the ring's first.
     entry_base: u64,
     page_base: u64,
@@ -111,8 +124,7 @@ pub(super) struct Reader {
     stuck: u64,
     /// How often it was cleared.
     epoch: u64,
-    /// Entries that clearing took, since ever.
-    cleared: u64,
+    totals: Totals,
     overwrite: bool,
     spare: Option<Box<[u8]>>,
 }
@@ -141,6 +153,7 @@ impl Reader {
             part: None,
             seen: 0,
             lost: 0,
+            floor: 0,
             entry_base: 0,
             page_base: 0,
             read: 0,
@@ -148,7 +161,7 @@ impl Reader {
             dropped: 0,
             stuck: 0,
             epoch: 0,
-            cleared: 0,
+            totals: Totals::default(),
             overwrite,
             spare: None,
         }
@@ -159,9 +172,9 @@ impl Reader {
         *self.ring
     }
 
-    /// Entries that clearing took, since ever.
-    pub(super) fn cleared(&self) -> u64 {
-        self.cleared
+    /// Counts since the buffer was made.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
     }
 
     // Consuming
@@ -187,6 +200,8 @@ impl Reader {
         self.read += 1;
         let first = self.copies.front_mut()?;
         let lost = core::mem::take(&mut first.missed);
+        self.totals.read += 1;
+        self.totals.lost += lost;
         Some(Rec {
             ts: found.ts,
             payload: &first.data()[found.payload.clone()],
@@ -215,7 +230,10 @@ impl Reader {
             }
             out[PAGE_HEADER..PAGE_HEADER + rest.len()].copy_from_slice(rest);
             page::finish(out, self.position.ts, rest.len(), first.missed);
-            self.read += first.entries - self.taken;
+            let entries = first.entries - self.taken;
+            self.read += entries;
+            self.totals.read += entries;
+            self.totals.lost += first.missed;
             self.taken = first.entries;
             self.drop_first();
             return Some(out.len());
@@ -284,7 +302,7 @@ impl Reader {
             if let Some(part) = part {
                 page[..8].copy_from_slice(&part.ts.to_ne_bytes());
             }
-            let copied = Copied {
+            let mut copied = Copied {
                 page,
                 number: self.page_base + no,
                 from,
@@ -304,6 +322,14 @@ impl Reader {
             if bytes == 0 {
                 self.spare = Some(copied.page);
                 continue;
+            }
+            if copied.ts() < self.floor {
+                let (ts, data) = (
+                    copied.ts(),
+                    &mut copied.page[PAGE_HEADER..PAGE_HEADER + bytes],
+                );
+                let ts = entry::raise(data, ts, self.floor);
+                copied.page[..8].copy_from_slice(&ts.to_ne_bytes());
             }
             self.copies.push_back(Copied {
                 missed: core::mem::take(&mut self.lost),
@@ -423,11 +449,29 @@ impl Reader {
                 continue;
             }
             self.ring.copy_out(no, begin.at, out, bytes);
+            let ts = u64::from_ne_bytes(out[..8].try_into().unwrap_or_default());
+            if ts < self.floor {
+                // the times of a part follow from those before it
+                self.ring.copy_out(no, 0, out, look.bytes);
+            }
             if self.ring.head() > no {
                 continue;
             }
-            if begin.at == 0 {
-                begin.ts = u64::from_ne_bytes(out[..8].try_into().unwrap_or_default());
+            if ts < self.floor {
+                let data = &mut out[PAGE_HEADER..PAGE_HEADER + look.bytes];
+                let mut position = Position {
+                    at: 0,
+                    ts: entry::raise(data, ts, self.floor),
+                };
+                while position.at < begin.at
+                    && let Some(found) = position.find(data)
+                {
+                    position.pass(&found);
+                }
+                begin.ts = position.ts;
+                data.copy_within(begin.at.., 0);
+            } else if begin.at == 0 {
+                begin.ts = ts;
             }
             return Some((begin, bytes));
         }
@@ -539,12 +583,12 @@ impl Reader {
             }
             self.rewind();
         }
-        self.cleared += self.lost + self.seen - seen;
+        self.totals.cleared += self.lost + self.seen - seen;
         self.zero();
     }
 
     fn forget_copies(&mut self) {
-        self.cleared += self
+        self.totals.cleared += self
             .copies
             .iter()
             .map(|c| c.entries + c.missed)
@@ -576,6 +620,7 @@ impl Reader {
             self.give_up(least);
         }
         while self.fetch(true, true) {}
+        self.floor = self.floor.max(self.ring.last_time());
         self.entry_base += tail.written;
         self.page_base += tail.no + 1;
         self.dropped = self.dropped.wrapping_add(self.ring.dropped());
@@ -586,7 +631,8 @@ impl Reader {
         self.spare = None;
         if !keep {
             self.forget_copies();
-            self.cleared += self.lost;
+            self.totals.cleared += self.lost;
+            self.floor = 0;
             self.zero();
         }
         self.fit();
