@@ -129,7 +129,7 @@ pub trait KernelTraceOps {
 ///         path: DynStr,
 ///         sectors: DynArray<u32>,
 ///         flags: u32,
-///         result: i32 as "pid_t",
+///         result: i32,
 ///         late: bool,
 ///         at: *const u8,
 ///     },
