@@ -32,29 +32,53 @@ struct Case {
 }
 
 fn two_numbers() -> Case {
-    let fields = [Field::new("u32 a", 8, 4, false), Field::new("u32 b", 12, 4, false)];
-    let program = Program::compile("\"a=%u b=%u\", REC->a, REC->b", &fields).expect("a plain format");
+    let fields = [
+        Field::new("u32 a", 8, 4, false),
+        Field::new("u32 b", 12, 4, false),
+    ];
+    let program =
+        Program::compile("\"a=%u b=%u\", REC->a, REC->b", &fields).expect("a plain format");
     let value = |i: usize| (i as u32).wrapping_mul(2654435761);
-    let records = (0..RECORDS).map(|i| record(&[&(i as u32).to_ne_bytes(), &value(i).to_ne_bytes()])).collect();
-    Case { name: "two u32", program, records, plain: |r, out| write!(out, "a={} b={}", u32_at(r, 8), u32_at(r, 12)).expect("memory") }
+    let records = (0..RECORDS)
+        .map(|i| record(&[&(i as u32).to_ne_bytes(), &value(i).to_ne_bytes()]))
+        .collect();
+    Case {
+        name: "two u32",
+        program,
+        records,
+        plain: |r, out| write!(out, "a={} b={}", u32_at(r, 8), u32_at(r, 12)).expect("memory"),
+    }
 }
 
 fn sched_switch() -> Case {
     let text = include_str!("../tests/golden/formats/sched/sched_switch");
     let format = parse_format(text).expect("a format file");
     let program = Program::compile(&format.print_fmt, &format.fields).expect("a kernel's format");
-    let comms: [&[u8; 16]; 3] = [b"swapper/0\0\0\0\0\0\0\0", b"kworker/u8:3\0\0\0\0", b"bash\0\0\0\0\0\0\0\0\0\0\0\0"];
+    let comms: [&[u8; 16]; 3] = [
+        b"swapper/0\0\0\0\0\0\0\0",
+        b"kworker/u8:3\0\0\0\0",
+        b"bash\0\0\0\0\0\0\0\0\0\0\0\0",
+    ];
     let records = (0..RECORDS)
         .map(|i| {
             let state = [0u64, 1, 2, 0x100][i % 4];
             let pid = |i: usize| ((i * 37 % 40000) as i32).to_ne_bytes();
-            record(&[comms[i % 3], &pid(i), &120i32.to_ne_bytes(), &state.to_ne_bytes(), comms[(i + 1) % 3], &pid(i + 1), &120i32.to_ne_bytes()])
+            record(&[
+                comms[i % 3],
+                &pid(i),
+                &120i32.to_ne_bytes(),
+                &state.to_ne_bytes(),
+                comms[(i + 1) % 3],
+                &pid(i + 1),
+                &120i32.to_ne_bytes(),
+            ])
         })
         .collect();
     fn plain(r: &[u8], out: &mut String) {
         let comm = |at: usize| {
             let bytes = &r[at..at + 16];
-            std::str::from_utf8(&bytes[..bytes.iter().position(|b| *b == 0).unwrap_or(16)]).expect("plain letters")
+            std::str::from_utf8(&bytes[..bytes.iter().position(|b| *b == 0).unwrap_or(16)])
+                .expect("plain letters")
         };
         let state = u32_at(r, 32);
         let letter = ["R", "S", "D", "?"][(state & 0xff).min(3) as usize];
@@ -71,7 +95,12 @@ fn sched_switch() -> Case {
         )
         .expect("memory");
     }
-    Case { name: "sched_switch", program, records, plain }
+    Case {
+        name: "sched_switch",
+        program,
+        records,
+        plain,
+    }
 }
 
 fn u32_at(record: &[u8], at: usize) -> u32 {
@@ -91,7 +120,10 @@ fn time(records: &[Vec<u8>], mut each: impl FnMut(&[u8])) -> f64 {
 
 fn main() {
     let env = Env::default();
-    println!("{:14} {:>6} {:>22} {:>22} {:>22}", "ns per body", "bytes", "compiled", "write!", "copied");
+    println!(
+        "{:14} {:>6} {:>22} {:>22} {:>22}",
+        "ns per body", "bytes", "compiled", "write!", "copied"
+    );
     for case in [two_numbers(), sched_switch()] {
         let mut bytes = Vec::new();
         let mut string = String::new();
@@ -99,7 +131,11 @@ fn main() {
             let (from, plain) = (bytes.len(), string.len());
             case.program.render(record, &env, &mut bytes);
             (case.plain)(record, &mut string);
-            assert_eq!(&bytes[from..], &string.as_bytes()[plain..], "both write the same");
+            assert_eq!(
+                &bytes[from..],
+                &string.as_bytes()[plain..],
+                "both write the same"
+            );
         }
         let average = bytes.len() / case.records.len();
         let body = bytes[..average].to_vec();

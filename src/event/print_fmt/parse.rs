@@ -4,9 +4,9 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::eval::Op;
 use super::lexer::{At, Token, tokens};
 use super::tree::{CType, Elem, Id, MAX_DEPTH, Node, Tree, Ty};
-use super::eval::Op;
 use super::{CompileError, constant};
 use crate::event::ctype::{CInt, int_type_of_words, is_type_word};
 use crate::event::field::{COMMON, Field, FieldKind, Load};
@@ -151,7 +151,11 @@ impl<'a> Parser<'a> {
         let (yes, no, ty) = match (a, b) {
             (Ty::Int(x), Ty::Int(y)) => {
                 let int = x.common(y);
-                (self.tree.to(int, yes)?, self.tree.to(int, no)?, Ty::Int(int))
+                (
+                    self.tree.to(int, yes)?,
+                    self.tree.to(int, no)?,
+                    Ty::Int(int),
+                )
             }
             (Ty::Slice(_), Ty::Slice(_)) => (yes, no, a),
             (Ty::Slice(_), _) if null(self, no) => (yes, no, a),
@@ -163,7 +167,8 @@ impl<'a> Parser<'a> {
         if let Some(value) = self.tree.constant(cond) {
             return Ok(if value != 0 { yes } else { no });
         }
-        self.tree.add(Node::Cond(cond, yes, no), ty, position, &[cond, yes, no])
+        self.tree
+            .add(Node::Cond(cond, yes, no), ty, position, &[cond, yes, no])
     }
 
     /// Operators of two operands of at least this rank, from the left.
@@ -401,9 +406,14 @@ impl<'a> Parser<'a> {
                 self.next();
                 self.call(name, position)
             }
-            Token::Word("jiffies") => self.tree.add(Node::Jiffies, Ty::Int(CInt::ULONG), position, &[]),
+            Token::Word("jiffies") => {
+                self.tree
+                    .add(Node::Jiffies, Ty::Int(CInt::ULONG), position, &[])
+            }
             Token::Word(name) => match constant::value(name) {
-                Some(value) if value > i32::MAX as u64 => self.tree.num(value, CInt::ULONG, position),
+                Some(value) if value > i32::MAX as u64 => {
+                    self.tree.num(value, CInt::ULONG, position)
+                }
                 Some(value) => self.tree.num(value, CInt::INT, position),
                 None if self.unknown.is_some() => {
                     self.unknown = Some(true);

@@ -179,66 +179,61 @@ impl Program {
     /// Appends the text of a record, which begins with `common_type`. Whatever the record's bytes are, there is text:
     /// [`TRUNCATED`] stands for what it is too short for.
     pub fn render(&self, record: &[u8], env: &Env, out: &mut Vec<u8>) {
+        let number = |offset: u16, int: CInt| load(record, offset.into(), int);
         let mut at = 0;
         let bound = self.bound as usize;
         let mut tail = Tail::new(out, bound);
         let mut mark = tail.len();
-        // SAFETY, of all that is appended to `tail`: `finish` made `bound` the sum of what all steps can append here, jumps go
-        // forward only, so that no step comes twice, and after `slow` there is room for all again. It also saw to it that the
-        // pool holds all literals and choices.
         while let Some(&Step { literal, act }) = self.steps.get(at) {
             at += 1;
-            // SAFETY: see above.
-            unsafe { tail.literal(&self.pool, literal) };
-            let shown = match act {
-                Act::Nothing => Some(()),
-                // SAFETY: see above.
-                Act::DecU32(offset) => load(record, offset.into(), CInt::UINT).map(|v| unsafe { tail.dec(v) }),
-                // SAFETY: see above.
-                Act::DecI32(offset) => load(record, offset.into(), CInt::INT).map(|v| unsafe { tail.dec_signed(v as i64) }),
-                // SAFETY: see above.
-                Act::DecU64(offset) => load(record, offset.into(), CInt::ULONG).map(|v| unsafe { tail.dec(v) }),
-                // SAFETY: see above.
-                Act::DecI64(offset) => load(record, offset.into(), CInt::LONG).map(|v| unsafe { tail.dec_signed(v as i64) }),
-                // SAFETY: see above.
-                Act::HexU32(offset) => load(record, offset.into(), CInt::UINT).map(|v| unsafe { tail.hex(v) }),
-                // SAFETY: see above.
-                Act::HexU64(offset) => load(record, offset.into(), CInt::ULONG).map(|v| unsafe { tail.hex(v) }),
-                // SAFETY: see above.
-                Act::Dec(load) => load.get(record).map(|v| unsafe { tail.dec(v) }),
-                // SAFETY: see above.
-                Act::DecSigned(load) => load.get(record).map(|v| unsafe { tail.dec_signed(v as i64) }),
-                // SAFETY: see above.
-                Act::Hex(load) => load.get(record).map(|v| unsafe { tail.hex(v) }),
-                Act::Chars { offset, len } => {
-                    let (offset, len) = (usize::from(offset), usize::from(len));
-                    // SAFETY: see above.
-                    record.get(offset..offset + len).map(|b| unsafe { tail.until_nul(b) })
-                }
-                Act::Choose { code, choice } => self.choose(code, choice, record, env).map(|piece| {
-                    // SAFETY: see above.
-                    unsafe { tail.literal(&self.pool, piece) };
-                }),
-                Act::Jump { to } => {
-                    at = to.into();
-                    Some(())
-                }
-                Act::JumpIfZero { code, to, end } => match self.condition(code, record, env) {
-                    Some(0) => {
+            // SAFETY: `finish` made `bound` the sum of what all steps append to `tail`, jumps go forward only, so that no step
+            // comes twice, and after `slow` there is room for all again. It also saw to it that the pool holds all pieces.
+            let shown = unsafe {
+                tail.literal(&self.pool, literal);
+                match act {
+                    Act::Nothing => Some(()),
+                    Act::DecU32(offset) => number(offset, CInt::UINT).map(|v| tail.dec(v)),
+                    Act::DecI32(offset) => {
+                        number(offset, CInt::INT).map(|v| tail.dec_signed(v as i64))
+                    }
+                    Act::DecU64(offset) => number(offset, CInt::ULONG).map(|v| tail.dec(v)),
+                    Act::DecI64(offset) => {
+                        number(offset, CInt::LONG).map(|v| tail.dec_signed(v as i64))
+                    }
+                    Act::HexU32(offset) => number(offset, CInt::UINT).map(|v| tail.hex(v)),
+                    Act::HexU64(offset) => number(offset, CInt::ULONG).map(|v| tail.hex(v)),
+                    Act::Dec(load) => load.get(record).map(|v| tail.dec(v)),
+                    Act::DecSigned(load) => load.get(record).map(|v| tail.dec_signed(v as i64)),
+                    Act::Hex(load) => load.get(record).map(|v| tail.hex(v)),
+                    Act::Chars { offset, len } => {
+                        let (offset, len) = (usize::from(offset), usize::from(len));
+                        record.get(offset..offset + len).map(|b| tail.until_nul(b))
+                    }
+                    Act::Choose { code, choice } => {
+                        let piece = self.choose(code, choice, record, env);
+                        piece.map(|p| tail.literal(&self.pool, p))
+                    }
+                    Act::Jump { to } => {
                         at = to.into();
                         Some(())
                     }
-                    Some(_) => Some(()),
-                    None => {
-                        at = end.into();
-                        None
+                    Act::JumpIfZero { code, to, end } => match self.condition(code, record, env) {
+                        Some(0) => {
+                            at = to.into();
+                            Some(())
+                        }
+                        Some(_) => Some(()),
+                        None => {
+                            at = end.into();
+                            None
+                        }
+                    },
+                    Act::Mark => {
+                        mark = tail.len();
+                        Some(())
                     }
-                },
-                Act::Mark => {
-                    mark = tail.len();
-                    Some(())
+                    _ => tail.slow(bound, |out| self.act(act, record, env, mark, out)),
                 }
-                _ => tail.slow(bound, |out| self.act(act, record, env, mark, out)),
             };
             if shown.is_none() {
                 tail.slow(bound, |out| out.extend_from_slice(TRUNCATED));
@@ -257,12 +252,23 @@ impl Program {
     #[inline(never)]
     fn choose(&self, code: u16, choice: u16, record: &[u8], env: &Env) -> Option<Span> {
         let [yes, no] = *self.choices.get(usize::from(choice))?;
-        Some(if self.eval(code, record, env)? != 0 { yes } else { no })
+        Some(if self.eval(code, record, env)? != 0 {
+            yes
+        } else {
+            no
+        })
     }
 
     /// The steps that are not so common.
     #[inline(never)]
-    fn act(&self, act: Act, record: &[u8], env: &Env, mark: usize, out: &mut Vec<u8>) -> Option<()> {
+    fn act(
+        &self,
+        act: Act,
+        record: &[u8],
+        env: &Env,
+        mark: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         match act {
             Act::Dress { dressing } => self.dress(dressing, record, env, mark, out),
             Act::DynamicText { offset, rel } => {
@@ -392,7 +398,12 @@ impl Program {
             }
             let forward = |to: u16| usize::from(to) > i && usize::from(to) <= self.steps.len();
             let most = match step.act {
-                Act::DecU32(_) | Act::DecI32(_) | Act::DecU64(_) | Act::DecI64(_) | Act::Dec(_) | Act::DecSigned(_) => 20,
+                Act::DecU32(_)
+                | Act::DecI32(_)
+                | Act::DecU64(_)
+                | Act::DecI64(_)
+                | Act::Dec(_)
+                | Act::DecSigned(_) => 20,
                 Act::HexU32(_) | Act::HexU64(_) | Act::Hex(_) => 16,
                 Act::Chars { len, .. } => len.into(),
                 Act::Choose { choice, .. } => {

@@ -29,12 +29,20 @@ impl Random {
 fn formats() -> Vec<String> {
     let mut paths = files(&golden().join("formats"));
     paths.extend(files(&golden().join("print")));
-    paths.iter().map(|p| fs::read_to_string(p).unwrap()).collect()
+    paths
+        .iter()
+        .map(|p| fs::read_to_string(p).unwrap())
+        .collect()
 }
 
 /// A record with odd numbers, of an odd length.
 fn record(random: &mut Random, format: &Parsed) -> Vec<u8> {
-    let end = format.fields.iter().map(|f| usize::from(f.offset) + usize::from(f.size)).max().unwrap_or(8);
+    let end = format
+        .fields
+        .iter()
+        .map(|f| usize::from(f.offset) + usize::from(f.size))
+        .max()
+        .unwrap_or(8);
     let mut record = vec![0; random.below(end + 80)];
     let style = random.below(4);
     for b in &mut record {
@@ -66,8 +74,14 @@ fn render(random: &mut Random, format: &Parsed, program: &Program, times: usize)
         program.render(&record, &env, &mut out);
         render_fields(&format.fields, &record, &env, &mut out);
         // Widths are at most 1024, a byte of the record makes a few bytes of text, a table its names.
-        let most = 2048 * (format.fields.len() + 20) + 64 * record.len() + 4 * format.print_fmt.len();
-        assert!(out.len() <= most, "{} bytes of text: {}", out.len(), format.print_fmt);
+        let most =
+            2048 * (format.fields.len() + 20) + 64 * record.len() + 4 * format.print_fmt.len();
+        assert!(
+            out.len() <= most,
+            "{} bytes of text: {}",
+            out.len(),
+            format.print_fmt
+        );
         // As it is in the middle of other text.
         let mut again = Vec::from(*b"text");
         again.shrink_to_fit();
@@ -88,9 +102,46 @@ fn random_records() {
 
 /// Bytes that matter to the language.
 const SPICE: &[&str] = &[
-    "(", ")", "[", "]", "{", "}", ",", "\"", "'", "%", "*", "&", "->", "REC->", "? ", ": ", "/ ", "0", "-1", "1 << ", "%s", "%*d", "%-5.3s",
-    "%pI6c", "%*ph", "\\", "(u8 *)", "(char *)", "(long)", "sizeof ", "__get_str(", "__get_dynamic_array(", "__print_hex(", "NULL", "!", "~",
-    "18446744073709551615", "é", "\n", "\0",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "\"",
+    "'",
+    "%",
+    "*",
+    "&",
+    "->",
+    "REC->",
+    "? ",
+    ": ",
+    "/ ",
+    "0",
+    "-1",
+    "1 << ",
+    "%s",
+    "%*d",
+    "%-5.3s",
+    "%pI6c",
+    "%*ph",
+    "\\",
+    "(u8 *)",
+    "(char *)",
+    "(long)",
+    "sizeof ",
+    "__get_str(",
+    "__get_dynamic_array(",
+    "__print_hex(",
+    "NULL",
+    "!",
+    "~",
+    "18446744073709551615",
+    "é",
+    "\n",
+    "\0",
 ];
 
 fn change(random: &mut Random, text: &str) -> String {
@@ -120,7 +171,10 @@ fn random_texts() {
     for text in formats() {
         let format = parse_format(&text).unwrap();
         for _ in 0..12 {
-            let changed = Parsed { print_fmt: change(&mut random, &format.print_fmt), ..format.clone() };
+            let changed = Parsed {
+                print_fmt: change(&mut random, &format.print_fmt),
+                ..format.clone()
+            };
             match Program::compile(&changed.print_fmt, &changed.fields) {
                 Ok(program) => {
                     taken += 1;
@@ -128,7 +182,11 @@ fn random_texts() {
                 }
                 Err(e) => {
                     refused += 1;
-                    assert!(e.position <= changed.print_fmt.len(), "{e}: {}", changed.print_fmt);
+                    assert!(
+                        e.position <= changed.print_fmt.len(),
+                        "{e}: {}",
+                        changed.print_fmt
+                    );
                     assert!(!format!("{e}").is_empty());
                 }
             }
@@ -140,5 +198,8 @@ fn random_texts() {
             }
         }
     }
-    assert!(taken > 1000 && refused > 1000, "{taken} taken, {refused} refused");
+    assert!(
+        taken > 1000 && refused > 1000,
+        "{taken} taken, {refused} refused"
+    );
 }
