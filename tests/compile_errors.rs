@@ -10,9 +10,16 @@ use fixture::{cargo, fixture};
 /// `(program, what it must be told)`.
 fn programs(dir: &Path) -> Vec<(String, Vec<String>)> {
     let mut programs = vec![];
-    for entry in fs::read_dir(dir.join("src/bin")).expect("programs").flatten() {
+    for entry in fs::read_dir(dir.join("src/bin"))
+        .expect("programs")
+        .flatten()
+    {
         let text = fs::read_to_string(entry.path()).expect("text");
-        let told = text.lines().filter_map(|l| l.strip_prefix("//! error: ")).map(String::from).collect();
+        let told = text
+            .lines()
+            .filter_map(|l| l.strip_prefix("//! error: "))
+            .map(String::from)
+            .collect();
         programs.push((entry.file_name().to_string_lossy().into_owned(), told));
     }
     programs.sort();
@@ -22,7 +29,16 @@ fn programs(dir: &Path) -> Vec<(String, Vec<String>)> {
 #[test]
 fn wrong_declarations_are_explained() {
     let dir = fixture("compile-errors");
-    let mut check = cargo(&dir, &["check", "--bins", "--keep-going", "--message-format", "short"]);
+    let mut check = cargo(
+        &dir,
+        &[
+            "check",
+            "--bins",
+            "--keep-going",
+            "--message-format",
+            "short",
+        ],
+    );
     let output = check.output().expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stderr);
     let programs = programs(&dir);
@@ -32,14 +48,30 @@ fn wrong_declarations_are_explained() {
         let start = format!("src/bin/{program}:");
         let said: Vec<&str> = text.lines().filter(|l| l.starts_with(&start)).collect();
         if told.is_empty() && !said.is_empty() {
-            missed.push(format!("{program} is right, but was told:\n{}", said.join("\n")));
+            missed.push(format!(
+                "{program} is right, but was told:\n{}",
+                said.join("\n")
+            ));
         }
         for error in told {
-            if !said.iter().any(|l| l.contains(": error") && l.contains(error.as_str())) {
-                missed.push(format!("{program} was not told: {error}\nbut:\n{}", said.join("\n")));
+            if !said
+                .iter()
+                .any(|l| l.contains(": error") && l.contains(error.as_str()))
+            {
+                missed.push(format!(
+                    "{program} was not told: {error}\nbut:\n{}",
+                    said.join("\n")
+                ));
             }
         }
     }
-    assert!(missed.is_empty(), "{}\n\nin all:\n{text}", missed.join("\n\n"));
-    assert!(programs.iter().any(|(_, told)| told.is_empty()), "one is right");
+    assert!(
+        missed.is_empty(),
+        "{}\n\nin all:\n{text}",
+        missed.join("\n\n")
+    );
+    assert!(
+        programs.iter().any(|(_, told)| told.is_empty()),
+        "one is right"
+    );
 }

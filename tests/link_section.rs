@@ -17,7 +17,11 @@ link_test:at_the_root 20000
 ";
 
 /// Options for rustc's own choice (lld, from 1.90 on), for binutils' linker, and for an lld that is installed.
-const LINKERS: [&[&str]; 3] = [&[], &["-Clinker-features=-lld"], &["-Clink-arg=-fuse-ld=lld"]];
+const LINKERS: [&[&str]; 3] = [
+    &[],
+    &["-Clinker-features=-lld"],
+    &["-Clink-arg=-fuse-ld=lld"],
+];
 
 fn built(dir: &Path, profile: &str, features: &[&str], linker: &[&str]) -> Result<String, String> {
     let mut args = vec!["rustc", "--package", "app", "--profile", profile];
@@ -29,14 +33,24 @@ fn built(dir: &Path, profile: &str, features: &[&str], linker: &[&str]) -> Resul
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let out = if profile == "dev" { "debug" } else { profile };
-    let run = Command::new(dir.join("target").join(out).join("app")).output().expect("the program runs");
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let run = Command::new(dir.join("target").join(out).join("app"))
+        .output()
+        .expect("the program runs");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
     Ok(String::from_utf8(run.stdout).expect("text"))
 }
 
 /// Whether the toolchain has this linker.
 fn takes(options: &[&str]) -> bool {
-    let known = Command::new("rustc").args(options).args(["--print", "cfg"]).output().is_ok_and(|o| o.status.success());
+    let known = Command::new("rustc")
+        .args(options)
+        .args(["--print", "cfg"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     let installed = || Command::new("ld.lld").arg("--version").output().is_ok();
     known && (!options.iter().any(|o| o.ends_with("-fuse-ld=lld")) || installed())
 }
@@ -46,7 +60,8 @@ fn unused_events_are_registered() {
     let dir = fixture("link");
     for profile in ["dev", "thin", "fat"] {
         for linker in LINKERS.iter().filter(|options| takes(options)) {
-            let text = built(&dir, profile, &[], linker).unwrap_or_else(|e| panic!("{profile} {linker:?}: {e}"));
+            let text = built(&dir, profile, &[], linker)
+                .unwrap_or_else(|e| panic!("{profile} {linker:?}: {e}"));
             assert_eq!(text, UNUSED, "{profile} {linker:?}");
         }
     }
@@ -56,7 +71,8 @@ fn unused_events_are_registered() {
 fn another_crates_event_can_be_fired() {
     let dir = fixture("link");
     for profile in ["dev", "thin", "fat"] {
-        let text = built(&dir, profile, &["--features", "fire"], &[]).unwrap_or_else(|e| panic!("{profile}: {e}"));
+        let text = built(&dir, profile, &["--features", "fire"], &[])
+            .unwrap_or_else(|e| panic!("{profile}: {e}"));
         assert_eq!(text, format!("seen 2\n{UNUSED}"), "{profile}");
     }
 }

@@ -165,7 +165,12 @@ impl FieldDecl {
                 shape.kind = Kind::Chars(n);
             }
         }
-        FieldDecl { name: without_raw(name), shape, offset: offset as u16, size: size as u16 }
+        FieldDecl {
+            name: without_raw(name),
+            shape,
+            offset: offset as u16,
+            size: size as u16,
+        }
     }
 
     /// The C declaration as `format` has it after `field:`: `pid_t pid`, `char comm[16]`, `__data_loc char[] name`.
@@ -180,7 +185,10 @@ impl FieldDecl {
 
     /// What `signed:` says: arrays count as their elements, strings and places of dynamic data are unsigned.
     pub fn signed(&self) -> bool {
-        !matches!(self.shape.kind, Kind::Chars(_) | Kind::DynStr | Kind::DynArray) && self.shape.signed
+        !matches!(
+            self.shape.kind,
+            Kind::Chars(_) | Kind::DynStr | Kind::DynArray
+        ) && self.shape.signed
     }
 }
 
@@ -214,7 +222,10 @@ pub const fn system_name(text: &'static str) -> &'static str {
 /// Refuses what cannot be a directory in `events` nor a word of `set_event`.
 const fn check_name(name: &str) {
     let bytes = name.as_bytes();
-    assert!(!bytes.is_empty() && bytes.len() < 64, "a name of an event or system has 1 to 63 characters");
+    assert!(
+        !bytes.is_empty() && bytes.len() < 64,
+        "a name of an event or system has 1 to 63 characters"
+    );
     let mut i = 0;
     while i < bytes.len() {
         assert!(
@@ -284,7 +295,11 @@ const fn check_ctype(field: &str, ctype: &str, elem: u8, signed: bool) {
         let (name, size, sign) = C_TYPES[i];
         // A Rust i8 or u8 may both be called char; the kernel shows it as unsigned.
         let sign_matters = elem != 1 || !same(name.as_bytes(), b"char");
-        let size = if size == 0 { size_of::<usize>() as u8 } else { size };
+        let size = if size == 0 {
+            size_of::<usize>() as u8
+        } else {
+            size
+        };
         if same(name.as_bytes(), ctype.as_bytes()) {
             if size != elem {
                 refuse(field, ctype, "has another size than the Rust type");

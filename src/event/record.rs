@@ -29,7 +29,12 @@ impl Tail {
     #[inline(always)]
     pub unsafe fn new(record: *mut u8, at: usize, limit: usize, left: usize) -> Tail {
         debug_assert!(at + left <= limit && limit <= 0xffff);
-        Tail { record, at, limit, left }
+        Tail {
+            record,
+            at,
+            limit,
+            left,
+        }
     }
 
     /// Where the dynamic data ends so far.
@@ -43,7 +48,11 @@ impl Tail {
     pub(crate) fn put(&mut self, data: &[u8], elem: usize, nul: bool) -> u32 {
         self.left -= 1;
         let room = self.limit - self.at - self.left - usize::from(nul);
-        let len = if data.len() <= room { data.len() } else { room / elem * elem };
+        let len = if data.len() <= room {
+            data.len()
+        } else {
+            room / elem * elem
+        };
         let at = self.at;
         // SAFETY: `at + len + nul <= limit - left`, and the record is writable up to the limit (`new`). The data cannot
         // overlap a record that nobody else has seen.

@@ -20,6 +20,7 @@ pub use crate::event::declare::{
 };
 pub use crate::event::field_type::{Assign, FieldType};
 use crate::event::field_type::{Bytes, DynStr};
+pub use crate::event::print_fmt::display::{Array, Flags, Hex, Symbolic};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
 pub use crate::event::record::{MAX_PAYLOAD, Tail};
 pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
@@ -80,7 +81,11 @@ struct Frame<const N: usize> {
 /// # Safety
 /// `LEN` must be the size of `E`.
 #[inline(always)]
-pub unsafe fn record<E: Entry, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+pub unsafe fn record<E: Entry, const LEN: usize>(
+    file: &EventFile,
+    head: u64,
+    values: E::Values<'_>,
+) {
     if E::DYNAMIC == 0 {
         // SAFETY: a record without dynamic data is `LEN` bytes long.
         unsafe { fill::<E, LEN, LEN>(file, head, values) };
@@ -108,7 +113,11 @@ unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_
 /// `CAP` must be at least the size of `E` plus a byte for each dynamic field; `LEN` the size of `E`, or 0 if it has
 /// dynamic fields.
 #[inline(always)]
-unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(
+    file: &EventFile,
+    head: u64,
+    values: E::Values<'_>,
+) {
     let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
     // SAFETY: the frame is at least as long as the record (the caller), aligned to 8 as the record is at most, and
     // whatever of it is committed has been written before: head and fields here, holes by zeroing, the dynamic data by
@@ -162,7 +171,11 @@ pub const fn c_print(text: &'static [u8]) -> Print {
 ///
 /// # Safety
 /// `func` must be a function of the tracepoint's type, and one that may be called with `data` at any time, by any thread.
-pub unsafe fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
+pub unsafe fn register(
+    tracepoint: &'static Tracepoint,
+    func: *const (),
+    data: *const (),
+) -> Result<()> {
     let mut changes = Changes::new();
     // SAFETY: the caller's promise.
     unsafe { changes.register(tracepoint, Probe { func, data })? };
@@ -179,7 +192,12 @@ pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const
 /// Calls the listeners of a `sys_enter_NAME`.
 #[cold]
 #[inline(never)]
-pub fn fire_enter(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, args: &[u64], paths: &[&[u8]]) {
+pub fn fire_enter(
+    tracepoint: &'static Tracepoint,
+    call: &'static SyscallDecl,
+    args: &[u64],
+    paths: &[&[u8]],
+) {
     let enter = SyscallEnter { call, args, paths };
     let guard = rcu::read();
     for probe in tracepoint.probes(&guard) {
@@ -207,7 +225,10 @@ pub fn enter_probe(file: *const (), enter: &SyscallEnter<'_>) {
     // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
     let file = unsafe { &*file.cast::<EventFile>() };
     let Some(head) = file.begin() else { return };
-    let dynamic = enter.paths.iter().fold(0usize, |sum, path| sum.saturating_add(path.len() + 1));
+    let dynamic = enter
+        .paths
+        .iter()
+        .fold(0usize, |sum, path| sum.saturating_add(path.len() + 1));
     let size = syscall::enter_size(enter.args.len(), enter.paths.len());
     if size.saturating_add(dynamic) <= SMALL {
         fill_enter::<SMALL>(file, head, enter);
@@ -228,7 +249,11 @@ fn fill_enter<const CAP: usize>(file: &EventFile, head: u64, enter: &SyscallEnte
     let (args, paths) = (enter.args, enter.paths);
     let size = syscall::enter_size(args.len(), paths.len());
     assert!(args.len() <= syscall::MAX_ARGS && paths.len() <= args.len());
-    const { assert!(syscall::enter_size(syscall::MAX_ARGS, syscall::MAX_ARGS) + syscall::MAX_ARGS <= SMALL) };
+    const {
+        assert!(
+            syscall::enter_size(syscall::MAX_ARGS, syscall::MAX_ARGS) + syscall::MAX_ARGS <= SMALL
+        )
+    };
     let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
     // SAFETY: the fixed part fits (above) and is written here as a whole: head, number, the hole behind it, arguments
     // and places of paths; the tail keeps to `CAP`.

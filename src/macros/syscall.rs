@@ -92,7 +92,7 @@ macro_rules! __syscall_emit {
         $($attrs)*
         #[doc = concat!("Fires `sys_enter_", stringify!($name), "`.")]
         #[inline(always)]
-        #[allow(clippy::too_many_arguments, dead_code)]
+        #[allow(dead_code, clippy::too_many_arguments, clippy::extra_unused_lifetimes)]
         pub fn $enter<'__a>(
             $($arg: impl $crate::__private::Word,)*
             $($($val: impl $crate::__private::PathText<'__a>,)?)*
@@ -160,8 +160,11 @@ macro_rules! __syscall_event {
         ///
         /// # Errors
         /// `EEXIST` if this function is registered with this data already.
-        #[allow(dead_code)]
-        pub fn $register(func: fn(*const (), &$data), data: *const ()) -> $crate::__private::Result<()> {
+        #[allow(dead_code, clippy::not_unsafe_ptr_arg_deref)]
+        pub fn $register(
+            func: fn(*const (), &$data),
+            data: *const (),
+        ) -> $crate::__private::Result<()> {
             // SAFETY: the type is the tracepoint's, and a safe function may be called with any pointer.
             unsafe { $crate::__private::register(&$tracepoint, func as *const (), data) }
         }
@@ -170,8 +173,11 @@ macro_rules! __syscall_event {
         ///
         /// # Errors
         /// `ENOENT` if this function is not registered with this data.
-        #[allow(dead_code)]
-        pub fn $unregister(func: fn(*const (), &$data), data: *const ()) -> $crate::__private::Result<()> {
+        #[allow(dead_code, clippy::not_unsafe_ptr_arg_deref)]
+        pub fn $unregister(
+            func: fn(*const (), &$data),
+            data: *const (),
+        ) -> $crate::__private::Result<()> {
             $crate::__private::unregister(&$tracepoint, func as *const (), data)
         }
 

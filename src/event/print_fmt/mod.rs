@@ -17,12 +17,15 @@
 //! | `eval` | the value of an expression for a record |
 //! | `program` | the steps, rendered |
 //! | `fields` | a record without its `print fmt`, by its fields |
+//! | `literal` | a Rust literal to C, while compiling |
+//! | `display` | the helpers for texts made in Rust |
 //! | `number`, `helper`, `pointer` | text of numbers, of the `__print_` helpers, of `%p` and its kin |
 
 mod call;
 mod code;
 mod compile;
 mod constant;
+pub mod display;
 mod eval;
 mod fields;
 mod helper;

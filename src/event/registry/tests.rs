@@ -30,8 +30,19 @@ mod b {
 
 /// Not in the link section: they would spoil every registry of this program.
 fn with_name(system: &'static str, name: &'static str, line: u32) -> &'static EventDecl {
-    let like = section::declared().find(|d| d.system == "registry_a").expect("an event");
-    let EventDecl { fields, size, print, tracepoint, probe, class, keep, .. } = *like;
+    let like = section::declared()
+        .find(|d| d.system == "registry_a")
+        .expect("an event");
+    let EventDecl {
+        fields,
+        size,
+        print,
+        tracepoint,
+        probe,
+        class,
+        keep,
+        ..
+    } = *like;
     Box::leak(Box::new(EventDecl {
         system,
         name,
@@ -52,14 +63,20 @@ fn ours() -> impl Iterator<Item = &'static EventDecl> {
 }
 
 fn names<'a>(events: impl Iterator<Item = &'a Arc<Event>>) -> Vec<String> {
-    events.map(|e| alloc::format!("{}:{} {}", e.system, e.name, e.id)).collect()
+    events
+        .map(|e| alloc::format!("{}:{} {}", e.system, e.name, e.id))
+        .collect()
 }
 
 #[test]
 fn sorted_and_numbered() {
     let registry = Registry::from_decls(ours(), 300).expect("a registry");
-    let expected =
-        ["registry_b:one 303", "registry_a:two 302", "registry_a:three 301", "registry_a:one 300"];
+    let expected = [
+        "registry_b:one 303",
+        "registry_a:two 302",
+        "registry_a:three 301",
+        "registry_a:one 300",
+    ];
     assert_eq!(names(registry.available()), expected);
     // The section's order, and that an event may come up twice, change nothing.
     let mut decls: Vec<_> = ours().chain(ours()).collect();
@@ -71,8 +88,18 @@ fn sorted_and_numbered() {
     assert_eq!(names(registry.of_system("registry_a")), expected[1..]);
     assert_eq!(registry.all().count(), 4 + builtin::BUILTIN.len());
     for event in registry.all() {
-        assert!(registry.event(event.id).is_some_and(|e| Arc::ptr_eq(e, event)), "{}", event.id);
-        assert!(registry.find(&event.system, &event.name).is_some_and(|e| Arc::ptr_eq(e, event)));
+        assert!(
+            registry
+                .event(event.id)
+                .is_some_and(|e| Arc::ptr_eq(e, event)),
+            "{}",
+            event.id
+        );
+        assert!(
+            registry
+                .find(&event.system, &event.name)
+                .is_some_and(|e| Arc::ptr_eq(e, event))
+        );
     }
     for id in [0, 12, 14, 21, 299, 304, 32767, u16::MAX] {
         assert!(registry.event(id).is_none(), "{id}");
@@ -83,36 +110,90 @@ fn sorted_and_numbered() {
 #[test]
 fn the_whole_program() {
     let registry = Registry::build(20000).expect("no event of the tests is declared twice");
-    assert!(registry.find("registry_a", "three").is_some_and(|e| e.is_enableable() && e.id >= 20000));
+    assert!(
+        registry
+            .find("registry_a", "three")
+            .is_some_and(|e| e.is_enableable() && e.id >= 20000)
+    );
 }
 
 #[test]
 fn refusals() {
     #[track_caller]
     fn check(decls: &[&'static EventDecl], first_id: u16, expected: &str) {
-        let refused = Registry::from_decls(decls.iter().copied(), first_id).err().expect("refused");
+        let refused = Registry::from_decls(decls.iter().copied(), first_id)
+            .err()
+            .expect("refused");
         assert_eq!(alloc::format!("{refused}"), expected);
     }
     let one = with_name("demo", "one", 7);
     check(
-        &[one, with_name("demo", "two", 8), with_name("demo", "one", 12)],
+        &[
+            one,
+            with_name("demo", "two", 8),
+            with_name("demo", "one", 12),
+        ],
         20000,
         "event demo:one is declared twice: src/x.rs:7 and src/x.rs:12",
     );
-    check(&[with_name("ftrace", "mine", 3)], 20000, "event ftrace:mine (src/x.rs:3): the system ftrace is ftrace's own");
+    check(
+        &[with_name("ftrace", "mine", 3)],
+        20000,
+        "event ftrace:mine (src/x.rs:3): the system ftrace is ftrace's own",
+    );
     check(&[one], 20, "ids of declared events begin at 21, not 20");
-    check(&[one, with_name("demo", "two", 8)], 32767, "2 events from id 32767 on do not end before 32767");
-    check(&[one], 32768, "1 events from id 32768 on do not end before 32767");
+    check(
+        &[one, with_name("demo", "two", 8)],
+        32767,
+        "2 events from id 32767 on do not end before 32767",
+    );
+    check(
+        &[one],
+        32768,
+        "1 events from id 32768 on do not end before 32767",
+    );
     assert!(Registry::from_decls([one], 32767).is_ok());
-    let wrong = Box::leak(Box::new(EventDecl { print: Print::C("\"%d\", REC->nosuch"), ..copy(one) }));
-    let refused = Registry::from_decls([&*wrong], 20000).err().expect("refused");
+    let wrong = Box::leak(Box::new(EventDecl {
+        print: Print::C("\"%d\", REC->nosuch"),
+        ..copy(one)
+    }));
+    let refused = Registry::from_decls([&*wrong], 20000)
+        .err()
+        .expect("refused");
     let said = alloc::format!("{refused}");
-    assert!(said.starts_with("event demo:one (src/x.rs:7): print fmt: "), "{said}");
+    assert!(
+        said.starts_with("event demo:one (src/x.rs:7): print fmt: "),
+        "{said}"
+    );
 }
 
 fn copy(decl: &EventDecl) -> EventDecl {
-    let EventDecl { system, name, fields, size, print, tracepoint, probe, file, line, class, keep } = *decl;
-    EventDecl { system, name, fields, size, print, tracepoint, probe, file, line, class, keep }
+    let EventDecl {
+        system,
+        name,
+        fields,
+        size,
+        print,
+        tracepoint,
+        probe,
+        file,
+        line,
+        class,
+        keep,
+    } = *decl;
+    EventDecl {
+        system,
+        name,
+        fields,
+        size,
+        print,
+        tracepoint,
+        probe,
+        file,
+        line,
+        class,
+        keep,
+    }
 }
 
 #[test]
@@ -122,15 +203,26 @@ fn built_in_events_are_the_kernels() {
     let mut seen = 0;
     for file in fs::read_dir(golden).expect("golden formats").flatten() {
         let name = file.file_name().to_string_lossy().into_owned();
-        let event = registry.find(FTRACE, &name).unwrap_or_else(|| panic!("{name}"));
-        assert_eq!(event.format(), fs::read_to_string(file.path()).expect("text"), "{name}");
+        let event = registry
+            .find(FTRACE, &name)
+            .unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(
+            event.format(),
+            fs::read_to_string(file.path()).expect("text"),
+            "{name}"
+        );
         assert!(!event.is_enableable());
         Program::compile(&event.print_fmt, &event.fields).unwrap_or_else(|e| panic!("{name}: {e}"));
         seen += 1;
     }
     assert_eq!(seen, builtin::BUILTIN.len());
     assert_eq!(names(registry.available()), [] as [&str; 0]);
-    for (id, name) in [(KERNEL_STACK_ID, "kernel_stack"), (PRINT_ID, "print"), (USER_STACK_ID, "user_stack"), (RAW_DATA_ID, "raw_data")] {
+    for (id, name) in [
+        (KERNEL_STACK_ID, "kernel_stack"),
+        (PRINT_ID, "print"),
+        (USER_STACK_ID, "user_stack"),
+        (RAW_DATA_ID, "raw_data"),
+    ] {
         assert_eq!(registry.event(id).map(|e| &*e.name), Some(name));
     }
     assert!(registry.all().all(|e| e.id < FIRST_FREE_ID));
@@ -147,7 +239,10 @@ fn raw_markers() {
         event.render(&record, &Env::default(), &mut out);
         assert_eq!(String::from_utf8_lossy(&out), expected);
     };
-    check(b"\x34\x12\0\0abcdef\0\0", "# 1234 buf: 61 62 63 64 65 66 00 00");
+    check(
+        b"\x34\x12\0\0abcdef\0\0",
+        "# 1234 buf: 61 62 63 64 65 66 00 00",
+    );
     check(b"\x34\x12\0\0", "# 1234 buf:");
     check(b"\x34", "# 0 buf:");
 }
