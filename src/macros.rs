@@ -6,6 +6,7 @@
 
 pub mod facade;
 mod sections;
+mod syscall;
 
 /// Whose events a call site fires: what `TP_kops(T)` names.
 ///

@@ -7,6 +7,7 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::declare::SyscallDecl;
 use super::field::{Field, dynamic, load, until_nul};
@@ -45,6 +46,77 @@ pub struct SyscallExit {
     pub call: &'static SyscallDecl,
     /// The result, negative errno for failure.
     pub ret: i64,
+}
+
+/// A value as a register holds it: what the arguments of `trace_sys_enter_NAME` may be.
+///
+/// An `int` goes into the record as compilers pass it: the upper half of the register is zero.
+pub trait Word: Copy {
+    /// The register.
+    fn word(self) -> u64;
+}
+
+macro_rules! words {
+    ($($type:ty: |$value:ident| $word:expr;)*) => { $(
+        impl Word for $type {
+            #[inline(always)]
+            fn word(self) -> u64 {
+                let $value = self;
+                $word
+            }
+        }
+    )* };
+}
+
+words! {
+    u64: |value| value;
+    i64: |value| value as u64;
+    usize: |value| value as u64;
+    isize: |value| value as u64;
+    u32: |value| value.into();
+    i32: |value| (value as u32).into();
+    u16: |value| value.into();
+}
+
+impl<T> Word for *const T {
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+impl<T> Word for *mut T {
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+/// The text of a path: what stands for it among the arguments of `trace_sys_enter_NAME`.
+pub trait PathText<'a>: Copy {
+    /// Its bytes, without a NUL.
+    fn bytes(self) -> &'a [u8];
+}
+
+impl<'a> PathText<'a> for &'a [u8] {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self
+    }
+}
+
+impl<'a> PathText<'a> for &'a str {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self.as_bytes()
+    }
+}
+
+impl<'a> PathText<'a> for &'a CStr {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self.to_bytes()
+    }
 }
 
 fn number_field() -> Field {

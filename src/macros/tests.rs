@@ -11,6 +11,7 @@ use crate::event::print_fmt::Env;
 use crate::event::registry::{Event, Registry};
 use crate::instance::Tracing;
 use crate::ring::Way;
+use crate::{Chars, DynArray, DynStr};
 
 /// Names that also mean something inside the expansion must stay the user's.
 #[derive(Debug, Clone, Copy)]
@@ -314,7 +315,7 @@ fn what_is_too_long_is_cut() {
     assert_eq!(places(&records[2]), [(2, 20), (4048, 22), (2, 4070)]);
     assert_eq!(places(&records[3]), [(1, 20), (3200, 21), (851, 3221)]);
     for record in &records {
-        assert!(record.len() <= crate::event::declare::MAX_PAYLOAD);
+        assert!(record.len() <= crate::event::record::MAX_PAYLOAD);
         for (len, at) in places(record) {
             assert!((at + len) as usize <= record.len());
         }
@@ -365,4 +366,63 @@ fn broken_records_do_no_harm() {
     }
     record[44..48].copy_from_slice(&(80u32 | 20 << 16).to_ne_bytes());
     rich.text(&record);
+}
+
+crate::define_syscall_trace! {
+    /// Opens a file.
+    macro_open = 1257 (dfd: "int", filename: path "const char *", flags: "int", mode: "umode_t"),
+    macro_rename = 1082 (oldname: path "const char *", newname: path "const char *"),
+    macro_getpid = 1039 ()
+}
+
+#[test]
+fn system_calls() {
+    let one = |name: &str| {
+        let decl = section::declared().find(|d| d.name == name).expect(name);
+        let registry = Registry::from_decls([decl], 20000).expect("one event");
+        let event = registry.event(20000).expect("the first").clone();
+        let tracing = Tracing::new(registry, Way::Auto).expect("memory");
+        tracing.top().enable_all(None, true).expect("enabled");
+        One { tracing, event }
+    };
+    let check = |name: &str, fire: &dyn Fn(), len: usize, text: &str| {
+        let one = one(name);
+        fire();
+        let record = one.records().pop().expect("a record");
+        assert_eq!(record.len().next_multiple_of(4), len, "{name}");
+        assert_eq!(one.text(&record), text);
+    };
+    let path = c"/etc/passwd";
+    let null = core::ptr::null::<u8>();
+    check(
+        "sys_enter_macro_open",
+        &|| trace_sys_enter_macro_open(-100, null, 0x80000i64, 0u16, path),
+        16 + 32 + 4 + 12,
+        "sys_macro_open(dfd: 0xffffff9c, filename: 0 \"/etc/passwd\", flags: 0x80000, mode: 0)",
+    );
+    let long = "n".repeat(5000);
+    check(
+        "sys_enter_macro_open",
+        &|| trace_sys_enter_macro_open(3u64, null, 0, 0, &*long),
+        4072,
+        &alloc::format!("sys_macro_open(dfd: 3, filename: 0 \"{}\", flags: 0, mode: 0)", &long[..4072 - 53]),
+    );
+    check("sys_exit_macro_open", &|| trace_sys_exit_macro_open(-2), 24, "sys_macro_open -> 0xfffffffffffffffe");
+    check(
+        "sys_enter_macro_rename",
+        &|| trace_sys_enter_macro_rename(null, null, "a", b"bc".as_slice()),
+        16 + 16 + 8 + 8,
+        "sys_macro_rename(oldname: 0 \"a\", newname: 0 \"bc\")",
+    );
+    check("sys_enter_macro_getpid", &|| trace_sys_enter_macro_getpid(), 16, "sys_macro_getpid()");
+    check("sys_exit_macro_getpid", &|| trace_sys_exit_macro_getpid(1), 24, "sys_macro_getpid -> 0x1");
+
+    static SUM: AtomicU32 = AtomicU32::new(0);
+    fn add(_: *const (), enter: &crate::event::syscall::SyscallEnter<'_>) {
+        SUM.fetch_add((enter.paths[0].len() + enter.call.args.len()) as u32, Ordering::Relaxed);
+    }
+    register_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("new");
+    trace_sys_enter_macro_rename(1, 2, "four", "");
+    unregister_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("there");
+    assert_eq!(SUM.load(Ordering::Relaxed), 6);
 }
