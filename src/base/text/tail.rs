@@ -249,11 +249,12 @@ impl<'v> Tail<'v> {
     #[inline(always)]
     pub unsafe fn until_nul(&mut self, text: &[u8]) {
         let mut rest = text;
-        while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-            let (len, all) = before_nul(*word);
-            // SAFETY: the word's eight bytes are part of `text`, for which there is room.
+        // Names have 16 bytes at most: all of them at once, without a branch that depends on their length.
+        while let Some((bytes, behind)) = rest.split_first_chunk::<16>() {
+            let (len, all) = before_nul(*bytes);
+            // SAFETY: the sixteen bytes are part of `text`, for which there is room.
             unsafe {
-                self.at.cast::<[u8; 8]>().write(*word);
+                self.at.cast::<[u8; 16]>().write(*bytes);
                 self.advance(len);
             }
             if !all {
@@ -274,15 +275,18 @@ impl<'v> Tail<'v> {
     }
 }
 
-/// How many of eight bytes are in front of the first NUL, and whether there is none.
+/// How many of sixteen bytes are in front of the first NUL, and whether there is none.
 #[inline(always)]
-fn before_nul(bytes: [u8; 8]) -> (usize, bool) {
+fn before_nul(bytes: [u8; 16]) -> (usize, bool) {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let word = u64::from_le_bytes(bytes);
-    // The lowest marked byte is a NUL.
-    let marked = word.wrapping_sub(ONES) & !word & (ONES << 7);
-    (
-        (marked | 1 << 63).trailing_zeros() as usize / 8 + usize::from(marked == 0),
-        marked == 0,
-    )
+    let all = u128::from_le_bytes(bytes);
+    // The lowest marked byte is a NUL; one behind the last stands for none.
+    let marked = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (low, high) = (marked(all as u64), marked((all >> 64) as u64));
+    let place = if low != 0 {
+        low.trailing_zeros()
+    } else {
+        64 + high.trailing_zeros()
+    };
+    (place as usize / 8, low | high == 0)
 }

@@ -49,9 +49,9 @@ fn padding() {
 
 #[test]
 fn nul() {
-    for len in 0..20 {
+    for len in 0..40 {
         for end in 0..=len {
-            let mut bytes = [0xffu8, 0x80, 0x01, 0x7f, b'a'].repeat(4);
+            let mut bytes = [0xffu8, 0x80, 0x01, 0x7f, b'a'].repeat(8);
             bytes.truncate(len);
             let mut out = Vec::new();
             until_nul(&mut out, &bytes);

@@ -497,6 +497,52 @@ fn pointers() {
     );
 }
 
+/// Socket addresses in the dynamic part, and what is cut off.
+#[test]
+fn sockaddr() {
+    let fields = [Field::new("__data_loc __u8[] addr", 8, 4, false)];
+    let check = |print_fmt: &str, addr: &[u8], want: &str| {
+        let program = Program::compile(print_fmt, &fields).unwrap();
+        let mut record = std::vec![0; 8];
+        record.extend_from_slice(&(12 | (addr.len() as u32) << 16).to_ne_bytes());
+        record.extend_from_slice(addr);
+        let mut out = Vec::new();
+        program.render(&record, &Env::default(), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            want,
+            "{print_fmt} {addr:?}"
+        );
+    };
+    let family = |n: u16| n.to_ne_bytes();
+    let ip4 = [&family(2)[..], &[0x00, 0x50, 10, 0, 0, 1]].concat();
+    let mut ip6 = [&family(10)[..], &[0x1f, 0x90, 0, 0, 0, 5]].concat();
+    ip6.extend_from_slice(&[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    ip6.extend_from_slice(&3u32.to_ne_bytes());
+    for text in [
+        r#""%pISpc", __get_sockaddr(addr)"#,
+        r#""%pISpc", (struct sockaddr *)__get_dynamic_array(addr)"#,
+    ] {
+        check(text, &ip4, "10.0.0.1:80");
+        check(text, &ip6, "[2001:db8::1]:8080");
+        check(text, &ip6[..20], "[<truncated>");
+        check(text, &ip4[..6], "<truncated>");
+        check(text, &family(1), "(einval)");
+        check(text, &[], "<truncated>");
+    }
+    check(
+        r#""%pISpfsc", __get_sockaddr(addr)"#,
+        &ip6,
+        "[2001:db8::1]:8080/5%3",
+    );
+    check(r#""%pISc", __get_sockaddr(addr)"#, &ip6, "2001:db8::1");
+    check(
+        r#""%pIS", __get_sockaddr(addr)"#,
+        &ip6,
+        "2001:0db8:0000:0000:0000:0000:0000:0001",
+    );
+}
+
 #[test]
 fn hashes() {
     let text = |value: u64, env: &Env| {
