@@ -4,8 +4,6 @@
 //! evenly on all CPUs, else CLOCK_MONOTONIC. They and `x86-tsc` can be read in the middle of a restartable sequence
 //! ([`ClockId::scale`]); the others cost a call and are read before it.
 
-use super::sync::Ordering;
-
 /// A trace clock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -115,21 +113,38 @@ impl ClockId {
         }
     }
 
+    /// The clock's value without moving `counter`.
+    pub fn peek(self) -> u64 {
+        if self == ClockId::Counter {
+            counter(0)
+        } else {
+            self.now()
+        }
+    }
+
     /// The clock's value now; reading `counter` makes it one more.
     pub fn now(self) -> u64 {
-        use super::sync::AtomicU64;
-        #[cfg(not(loom))]
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        #[cfg(loom)]
-        loom::lazy_static! { static ref COUNTER: AtomicU64 = AtomicU64::new(0); }
         match self {
-            ClockId::Counter => COUNTER.fetch_add(1, Ordering::Relaxed) + 1,
+            ClockId::Counter => counter(1),
             _ => match self.scale() {
                 Some(scale) => scale.at(host::cycles()),
                 None => host::now(self),
             },
         }
     }
+}
+
+/// Counts events of all CPUs and buffers.
+fn counter(more: u64) -> u64 {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    COUNTER.fetch_add(more, Ordering::Relaxed) + more
+}
+
+/// The clock of a [`Scale`] now.
+#[inline(always)]
+pub(crate) fn scaled(mult: u64, offset: u64) -> u64 {
+    Scale { mult, offset }.at(host::cycles())
 }
 
 #[cfg(feature = "std")]

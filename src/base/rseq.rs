@@ -164,6 +164,9 @@ mod native {
         (cpu < NO_CPU).then_some(cpu as usize)
     }
 
+    /// MEMBARRIER_CMD_FLAG_CPU of linux/membarrier.h.
+    const FLAG_CPU: u32 = 1;
+
     fn membarrier(command: i32, flags: u32, cpu: i32) -> bool {
         // SAFETY: has no memory operands
         unsafe { libc::syscall(libc::SYS_membarrier, command, flags, cpu) == 0 }
@@ -174,7 +177,7 @@ mod native {
     /// Only with [`init`] true.
     pub fn restart_sequences(cpu: Option<usize>) {
         let (flags, number) = match cpu {
-            Some(cpu) => (1, cpu as i32),
+            Some(cpu) => (FLAG_CPU, cpu as i32),
             None => (0, 0),
         };
         if membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, flags, number) {

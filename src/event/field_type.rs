@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 use core::marker::PhantomData;
-use core::ptr;
 
 use crate::event::declare::{Kind, Shape};
+use crate::event::record::{Tail, dynamic};
 
 /// A type that a field of a trace event can have.
 ///
@@ -61,64 +61,10 @@ pub trait Assign<V> {
     fn assign(self) -> V;
 }
 
-/// Where dynamic data goes: behind the fixed part, field after field.
-pub struct Tail {
-    record: *mut u8,
-    at: usize,
-    /// End of what may be written.
-    limit: usize,
-    /// Dynamic fields still to come, each of which is sure of one byte.
-    left: usize,
-}
-
-impl Tail {
-    /// The tail of `record`, whose dynamic data starts at `at` and ends before `limit`, for `left` dynamic fields.
-    ///
-    /// # Safety
-    /// `record` must be valid for writes of `limit` bytes, and `at + left <= limit <= 65535`.
-    #[inline(always)]
-    pub unsafe fn new(record: *mut u8, at: usize, limit: usize, left: usize) -> Tail {
-        debug_assert!(at + left <= limit && limit <= 0xffff);
-        Tail { record, at, limit, left }
-    }
-
-    /// Where the dynamic data ends so far.
-    #[inline(always)]
-    pub fn end(&self) -> usize {
-        self.at
-    }
-
-    /// Appends `len` bytes and, for strings, a NUL; cuts to whole elements of what fits. Returns the `__data_loc`.
-    #[inline(always)]
-    fn put(&mut self, data: *const u8, len: usize, elem: usize, nul: bool) -> u32 {
-        self.left -= 1;
-        let room = self.limit - self.at - self.left - usize::from(nul);
-        let len = if len <= room { len } else { room / elem * elem };
-        let at = self.at;
-        // SAFETY: `at + len + nul <= limit - left`, and the record is writable up to the limit (`new`). The data is
-        // the caller's slice, which cannot overlap a record that nobody else has seen.
-        unsafe {
-            ptr::copy_nonoverlapping(data, self.record.add(at), len);
-            if nul {
-                *self.record.add(at + len) = 0;
-            }
-        }
-        let len = len + usize::from(nul);
-        self.at += len;
-        (at as u32) | ((len as u32) << 16)
-    }
-}
-
-/// The bytes that a `__data_loc` points to; nothing if it points outside of the record.
-fn dynamic(loc: u32, record: &[u8]) -> &[u8] {
-    let (at, len) = ((loc & 0xffff) as usize, (loc >> 16) as usize);
-    record.get(at..at + len).unwrap_or_default()
-}
-
-/// A scalar that arrays can be made of: valid for any bytes, no padding.
+/// A scalar that arrays can be made of.
 ///
 /// # Safety
-/// Every bit pattern must be a value.
+/// Every bit pattern must be a value, and there must be no padding.
 pub unsafe trait Element: Copy + fmt::Debug + 'static {
     /// Its shape as a field.
     const SHAPE: Shape;
@@ -371,7 +317,7 @@ unsafe impl FieldType for DynStr {
 
     #[inline(always)]
     unsafe fn store(value: Bytes<'_>, slot: *mut u32, tail: &mut Tail) {
-        let loc = tail.put(value.0.as_ptr(), value.0.len(), 1, true);
+        let loc = tail.put(value.0, 1, true);
         // SAFETY: the caller vouches for `slot`.
         unsafe { slot.write(loc) }
     }
@@ -460,7 +406,9 @@ unsafe impl<E: Element> FieldType for DynArray<E> {
 
     #[inline(always)]
     unsafe fn store(value: &[E], slot: *mut u32, tail: &mut Tail) {
-        let loc = tail.put(value.as_ptr().cast(), size_of_val(value), size_of::<E>(), false);
+        // SAFETY: elements have no padding, so their bytes can be read.
+        let bytes = unsafe { core::slice::from_raw_parts(value.as_ptr().cast::<u8>(), size_of_val(value)) };
+        let loc = tail.put(bytes, size_of::<E>(), false);
         // SAFETY: the caller vouches for `slot`.
         unsafe { slot.write(loc) }
     }
@@ -566,7 +514,7 @@ macro_rules! field_type {
             unsafe fn store(
                 $value: $type,
                 slot: *mut $int,
-                _tail: &mut $crate::event::field_type::Tail,
+                _tail: &mut $crate::event::record::Tail,
             ) {
                 let raw: $int = $to;
                 // SAFETY: the caller vouches for `slot`.

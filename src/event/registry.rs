@@ -320,7 +320,7 @@ impl Registry {
         if let Some(decl) = decls.iter().find(|d| d.system == FTRACE) {
             return Err(BuildError::Reserved(Place::of(decl)));
         }
-        if decls.len() > usize::from(LAST_ID.saturating_sub(first_id)) + 1 {
+        if decls.len() > usize::from((LAST_ID + 1).saturating_sub(first_id)) {
             return Err(BuildError::TooMany { events: decls.len(), first_id });
         }
         let mut events: Vec<Arc<Event>> = builtin::BUILTIN.iter().map(|b| Arc::new(Event::builtin(b))).collect();

@@ -16,11 +16,12 @@ pub use crate::base::error::Result;
 pub use crate::base::patch::Key;
 pub use crate::base::rcu;
 pub use crate::event::declare::{
-    Class, EventDecl, FieldDecl, MAX_PAYLOAD, Print, SyscallArg, SyscallDecl, system_name, without_raw,
+    Class, EventDecl, FieldDecl, Print, SyscallArg, SyscallDecl, system_name, without_raw,
 };
-pub use crate::event::field_type::{Assign, FieldType, Tail};
+pub use crate::event::field_type::{Assign, FieldType};
 use crate::event::field_type::{Bytes, DynStr};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
+pub use crate::event::record::{MAX_PAYLOAD, Tail};
 pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
 pub use crate::event::tracepoint::{Changes, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;

@@ -315,7 +315,7 @@ fn what_is_too_long_is_cut() {
     assert_eq!(places(&records[2]), [(2, 20), (4048, 22), (2, 4070)]);
     assert_eq!(places(&records[3]), [(1, 20), (3200, 21), (851, 3221)]);
     for record in &records {
-        assert!(record.len() <= crate::event::declare::MAX_PAYLOAD);
+        assert!(record.len() <= crate::event::record::MAX_PAYLOAD);
         for (len, at) in places(record) {
             assert!((at + len) as usize <= record.len());
         }

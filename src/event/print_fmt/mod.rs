@@ -13,13 +13,14 @@
 //! | `tree` | expressions with their types, constants folded |
 //! | `constant` | names that the kernel leaves in its format files |
 //! | `spec` | one `%` conversion |
-//! | `compile` | expressions and conversions to steps |
+//! | `compile`, `code` | conversions to steps, expressions to instructions |
 //! | `eval` | the value of an expression for a record |
 //! | `program` | the steps, rendered |
 //! | `fields` | a record without its `print fmt`, by its fields |
 //! | `number`, `helper`, `pointer` | text of numbers, of the `__print_` helpers, of `%p` and its kin |
 
 mod call;
+mod code;
 mod compile;
 mod constant;
 mod eval;
