@@ -299,3 +299,41 @@ fn killing_reaches_tasks_wherever_they_are() {
     assert!(forks >= 1);
     assert_eq!(forks, count(|event| matches!(event, Event::Exit { .. })));
 }
+
+#[test]
+fn killing_meets_tasks_on_their_way_to_sleep() {
+    let _alone = crate::testing::alone();
+    let owner = Owner::new(&allowed_cpus().unwrap()).unwrap();
+    for round in 0..300u64 {
+        let (empty, ended) = mpsc::channel();
+        let on_empty = Mutex::new(empty);
+        let first = async {
+            for _ in 0..4 {
+                let (there, mut to_read) = pipe(1);
+                let (back, mut answer) = pipe(1);
+                fork(async move {
+                    while to_read.recv().await.is_some() && back.send(()).await.is_ok() {}
+                    0
+                })
+                .await;
+                fork(async move {
+                    while there.send(()).await.is_ok() && answer.recv().await.is_some() {}
+                    0
+                })
+                .await;
+            }
+            wait_any().await;
+            0
+        };
+        let session = owner.boot(
+            "first",
+            Box::pin(first),
+            Box::new(move || on_empty.lock().send(()).unwrap()),
+        );
+        std::thread::sleep(Duration::from_micros(50 + round));
+        owner.kill(&session);
+        ended
+            .recv_timeout(Duration::from_secs(20))
+            .expect("a task was not killed");
+    }
+}

@@ -76,7 +76,10 @@ impl Follower {
                 task.waking = true;
             }
             Event::Wakeup { pid, target } => {
+                // Who does not sleep was caught on the way to it.
+                let on_cpu = self.running.values().any(|running| *running == pid);
                 let task = self.task(pid);
+                assert!(task.asleep != on_cpu, "{r:?}");
                 assert!(
                     std::mem::take(&mut task.waking),
                     "no sched_waking before {r:?}"
