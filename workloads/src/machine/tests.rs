@@ -299,3 +299,51 @@ fn killing_reaches_tasks_wherever_they_are() {
     assert!(forks >= 1);
     assert_eq!(forks, count(|event| matches!(event, Event::Exit { .. })));
 }
+
+#[test]
+fn killing_meets_a_task_on_its_way_to_sleep() {
+    let _alone = crate::testing::alone();
+    let cpus = allowed_cpus().unwrap();
+    if cpus.len() < 2 {
+        return;
+    }
+    let owner = Owner::new(&cpus[..2]).unwrap();
+    let (awake, is_awake) = mpsc::channel();
+    let (empty, ended) = mpsc::channel();
+    let on_empty = Mutex::new(empty);
+    let first = async move {
+        // On the other CPU, as this one is taken.
+        fork(async move {
+            let mut slept = false;
+            std::future::poll_fn(|_| {
+                let task = cpu::local().current();
+                if std::mem::replace(&mut slept, true) {
+                    return std::task::Poll::Ready(0);
+                }
+                awake.send(()).unwrap();
+                // Until its parent has been killed: so the killer has been here, too, and found nobody asleep.
+                while task.session.alive() > 1 {
+                    std::hint::spin_loop();
+                }
+                task.state.store(state::INTERRUPTIBLE, Ordering::SeqCst);
+                std::task::Poll::Pending
+            })
+            .await
+        })
+        .await;
+        wait_any().await;
+        0
+    };
+    let session = owner.boot(
+        "first",
+        Box::pin(first),
+        Box::new(move || on_empty.lock().send(()).unwrap()),
+    );
+    is_awake
+        .recv_timeout(Duration::from_secs(20))
+        .expect("the child runs");
+    owner.kill(&session);
+    ended
+        .recv_timeout(Duration::from_secs(20))
+        .expect("a task was not killed");
+}
