@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::event::print_fmt::literal::Buf;
 use crate::event::tracepoint::Tracepoint;
 
 pub mod section;
@@ -163,7 +164,7 @@ impl FieldDecl {
             "the fixed part of an event must fit into one sub-buffer: at most 4072 bytes"
         );
         if let Some(ctype) = ctype {
-            check_ctype(ctype, shape.elem, shape.signed);
+            check_ctype(name, ctype, shape.elem, shape.signed);
             shape.ctype = ctype;
             if let (Kind::Array(n), true) = (shape.kind, same(ctype.as_bytes(), b"char")) {
                 shape.kind = Kind::Chars(n);
@@ -282,7 +283,7 @@ const C_TYPES: &[(&str, u8, bool)] = &[
 ];
 
 /// Refuses `i32 as "long"`: tools read the size from the type's name.
-const fn check_ctype(ctype: &str, elem: u8, signed: bool) {
+const fn check_ctype(field: &str, ctype: &str, elem: u8, signed: bool) {
     let mut i = 0;
     while i < C_TYPES.len() {
         let (name, size, sign) = C_TYPES[i];
@@ -290,10 +291,26 @@ const fn check_ctype(ctype: &str, elem: u8, signed: bool) {
         let sign_matters = elem != 1 || !same(name.as_bytes(), b"char");
         let size = if size == 0 { size_of::<usize>() as u8 } else { size };
         if same(name.as_bytes(), ctype.as_bytes()) {
-            assert!(size == elem, "this C type has another size than the Rust type of the field");
-            assert!(!sign_matters || sign == signed, "this C type has another sign than the Rust type of the field");
+            if size != elem {
+                refuse(field, ctype, "has another size than the Rust type");
+            }
+            if sign_matters && sign != signed {
+                refuse(field, ctype, "has another sign than the Rust type");
+            }
             return;
         }
         i += 1;
     }
+}
+
+/// A compile error about `field: … as "ctype"`.
+const fn refuse(field: &str, ctype: &str, why: &str) -> ! {
+    let mut message = Buf::new();
+    message.push_all(b"field `");
+    message.push_all(field.as_bytes());
+    message.push_all(b"`: C's `");
+    message.push_all(ctype.as_bytes());
+    message.push_all(b"` ");
+    message.push_all(why.as_bytes());
+    panic!("{}", message.as_str());
 }

@@ -115,7 +115,7 @@ impl Load {
 pub fn load(record: &[u8], offset: usize, int: CInt) -> Option<u64> {
     #[inline(always)]
     fn at<const N: usize>(record: &[u8], offset: usize) -> Option<[u8; N]> {
-        record.get(offset..)?.first_chunk::<N>().copied()
+        record.get(offset..offset.checked_add(N)?)?.try_into().ok()
     }
     Some(match (int.size, int.signed) {
         (1, false) => u64::from(*record.get(offset)?),

@@ -188,7 +188,7 @@ macro_rules! __event_printk {
     };
     (
         $head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt $ident:ident
-        TP_printk $printk:tt $(,)? $($other:tt)+
+        TP_printk $printk:tt $($other:tt)+
     ) => {
         $crate::__private::compile_error! { "define_event_trace!: TP_printk(…) is the last section" }
     };
@@ -297,13 +297,28 @@ macro_rules! __event_emit {
         #[inline(never)]
         #[allow(non_snake_case, clippy::too_many_arguments)]
         fn $fire($($arg: $type),*) {
-            <$kops as $crate::KernelTraceOps>::with(|| {
+            /// Several probes, or the thread's first event.
+            #[cold]
+            #[inline(never)]
+            #[allow(clippy::too_many_arguments)]
+            fn all($($arg: $type),*) {
                 let guard = $crate::__private::rcu::read();
                 for probe in $tracepoint.probes(&guard) {
-                    // SAFETY: only functions of this type are registered: by the function above, and by event files
+                    // SAFETY: only functions of this type are registered: by the functions above, and by event files
                     // with the probe below.
                     let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
                     func(probe.data $(, $arg)*);
+                }
+            }
+            <$kops as $crate::KernelTraceOps>::with(|| {
+                if let Some(guard) = $crate::__private::rcu::try_read()
+                    && let Some(probe) = $tracepoint.sole_probe(&guard)
+                {
+                    // SAFETY: as in `all`.
+                    let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
+                    func(probe.data $(, $arg)*);
+                } else {
+                    all($($arg),*);
                 }
             })
         }

@@ -10,10 +10,8 @@ fn cpu_time() -> Duration {
         tv_nsec: 0,
     };
     // SAFETY: `time` is a timespec of ours.
-    assert_eq!(
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) },
-        0
-    );
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

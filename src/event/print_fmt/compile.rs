@@ -43,7 +43,7 @@ pub(super) fn compile(text: &str, fields: &[Field]) -> Result<Program, CompileEr
     }
     c.flush()?;
     let mut program = c.program;
-    program.steps.shrink_to_fit();
+    program.finish().ok_or_else(|| CompileError::new("too long", start))?;
     Ok(program)
 }
 
@@ -327,6 +327,16 @@ impl Compiler {
             self.step(Act::Choose { code, choice })?;
             return Ok(());
         }
+        // `flags ? __print_flags(flags, …) : "none"` is one step.
+        if let (Node::Helper(Helper::Flags { value, delim, table }), Node::Literal(none)) = (self.node(yes), self.node(no)) {
+            let (value, delim, table, none) = (*value, delim.clone(), table.clone(), none.clone());
+            let flags = self.code(value, Some(CInt::ULONG))?;
+            if self.program.code(flags) == self.program.code(code) {
+                let table = self.table(&delim, &table, &none)?;
+                self.step(Act::Flags { code, table })?;
+                return Ok(());
+            }
+        }
         let branch = self.step(Act::Nothing)?;
         self.text(yes)?;
         let leave = self.step(Act::Nothing)?;
@@ -342,16 +352,10 @@ impl Compiler {
         Ok(())
     }
 
-    fn table(&mut self, delim: &[u8], entries: &[(u64, Vec<u8>)]) -> Result<u16, CompileError> {
+    fn table(&mut self, delim: &[u8], entries: &[(u64, Vec<u8>)], none: &[u8]) -> Result<u16, CompileError> {
         let pool = &mut self.program.pool;
-        let entries = entries
-            .iter()
-            .map(|(v, name)| (*v, pool.add(until_nul(name))))
-            .collect();
-        let table = Table {
-            delim: pool.add(until_nul(delim)),
-            entries,
-        };
+        let entries = entries.iter().map(|(v, name)| (*v, pool.add(until_nul(name)))).collect();
+        let table = Table { delim: pool.add(until_nul(delim)), none: pool.add(until_nul(none)), entries };
         self.program.tables.push(table);
         self.place(self.program.tables.len() - 1)
     }
@@ -364,11 +368,11 @@ impl Compiler {
                 table,
             } => Act::Flags {
                 code: self.code(value, Some(CInt::ULONG))?,
-                table: self.table(&delim, &table)?,
+                table: self.table(&delim, &table, b"")?,
             },
             Helper::Symbolic { value, table } => Act::Symbolic {
                 code: self.code(value, Some(CInt::ULONG))?,
-                table: self.table(b"", &table)?,
+                table: self.table(b"", &table, b"")?,
             },
             Helper::Hex {
                 bytes,
@@ -439,6 +443,11 @@ impl Compiler {
             g.wrap(CInt::ULONG, int);
         }
         let code = g.code;
+        // Among the first ones only: there may be very many.
+        let known = (0..self.program.codes.len().min(64)).find(|i| self.program.code(*i as u16) == code);
+        if let Some(known) = known {
+            return self.place(known);
+        }
         let start = u32::try_from(self.program.code.len()).map_err(|_| self.too_long())?;
         // Jumps count from the start of their code.
         self.program.code.extend_from_slice(&code);

@@ -43,11 +43,11 @@ pub struct Buf {
 }
 
 impl Buf {
-    const fn new() -> Buf {
+    pub(crate) const fn new() -> Buf {
         Buf { bytes: [0; MAX], len: 0, overflow: false }
     }
 
-    const fn push(&mut self, byte: u8) {
+    pub(crate) const fn push(&mut self, byte: u8) {
         if self.len < MAX {
             self.bytes[self.len] = byte;
             self.len += 1;
@@ -56,7 +56,7 @@ impl Buf {
         }
     }
 
-    const fn push_all(&mut self, bytes: &[u8]) {
+    pub(crate) const fn push_all(&mut self, bytes: &[u8]) {
         let mut i = 0;
         while i < bytes.len() {
             self.push(bytes[i]);

@@ -11,6 +11,9 @@ use super::{CompileError, constant};
 use crate::event::ctype::{CInt, int_type_of_words, is_type_word};
 use crate::event::field::{COMMON, Field, FieldKind, Load};
 
+/// The longest `print fmt`, in bytes; the kernel's own have up to 10,000.
+const MAX_LEN: usize = 1 << 16;
+
 /// A `print fmt`, read: its format and the expressions of its arguments.
 pub(super) struct Parsed {
     pub format: Vec<u8>,
@@ -20,7 +23,7 @@ pub(super) struct Parsed {
 
 /// Reads a `print fmt` against the fields of its event.
 pub(super) fn parse(text: &str, fields: &[Field]) -> Result<Parsed, CompileError> {
-    if u32::try_from(text.len()).is_err() {
+    if text.len() > MAX_LEN {
         return Err(CompileError::new("too long", 0));
     }
     let tokens = tokens(text)?;

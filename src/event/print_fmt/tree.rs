@@ -164,8 +164,11 @@ impl Tree {
             .max()
             .unwrap_or(0)
             + 1;
-        if depth > MAX_DEPTH || self.nodes.len() >= MAX_NODES {
+        if depth > MAX_DEPTH {
             return Err(CompileError::new("the expression is too deep", position));
+        }
+        if self.nodes.len() >= MAX_NODES {
+            return Err(CompileError::new("too long", position));
         }
         self.nodes.push(Typed {
             node,

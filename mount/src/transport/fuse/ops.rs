@@ -219,12 +219,12 @@ impl Filesystem for Ops {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match run(|| {
-            self.fs
-                .lookup(node(parent), name.as_bytes())
-                .map(|a| self.shown(a))
-        }) {
-            Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
+        let found = run(|| {
+            let attr = self.fs.lookup(node(parent), name.as_bytes())?;
+            Ok((self.shown(attr), Generation(attr.generation)))
+        });
+        match found {
+            Ok((attr, generation)) => reply.entry(&TTL, &attr, generation),
             Err(e) => reply.error(e),
         }
     }
@@ -299,7 +299,7 @@ impl Filesystem for Ops {
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         match run(|| self.fs.make_dir(node(parent), name.as_bytes())) {
-            Ok(attr) => reply.entry(&TTL, &file_attr(&attr), Generation(0)),
+            Ok(attr) => reply.entry(&TTL, &file_attr(&attr), Generation(attr.generation)),
             Err(e) => reply.error(e),
         }
     }

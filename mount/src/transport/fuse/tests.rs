@@ -356,6 +356,7 @@ fn waiting_and_signals() {
         (out.status.success(), out.stdout),
         (true, b"end\n".to_vec())
     );
+    until(|| m.toys.top.0.pages_left() == 0);
     m.parked(2);
     for child in [&mut one, &mut two] {
         child.kill().unwrap();
@@ -365,7 +366,11 @@ fn waiting_and_signals() {
         .map(|c| c.wait_with_output().unwrap().stdout)
         .concat();
     pages.sort();
-    assert_eq!(pages, [[7; 4096], [8; 4096]].concat());
+    assert!(
+        pages == [[7; 4096], [8; 4096]].concat(),
+        "{} bytes",
+        pages.len()
+    );
 }
 
 #[test]
