@@ -80,8 +80,13 @@ impl Settings {
     /// # Errors
     /// A workload that does not exist.
     pub fn check(&self) -> Result<(), Failure> {
-        let Workloads::Named(names) = &self.workloads else { return Ok(()) };
-        match names.iter().find(|n| ALL.iter().all(|w| w.name != n.as_str())) {
+        let Workloads::Named(names) = &self.workloads else {
+            return Ok(());
+        };
+        match names
+            .iter()
+            .find(|n| ALL.iter().all(|w| w.name != n.as_str()))
+        {
             None => Ok(()),
             Some(unknown) => {
                 let all: Vec<&str> = ALL.iter().map(|w| w.name).collect();
@@ -98,7 +103,9 @@ impl Settings {
             Workloads::Named(names) => names.iter().any(|n| n == name),
         };
         for workload in ALL.iter().filter(|w| wanted(w.name)) {
-            manager.start(workload.name, None).map_err(|e| Failure::new(e.to_string()))?;
+            manager
+                .start(workload.name, None)
+                .map_err(|e| Failure::new(e.to_string()))?;
         }
         Ok(())
     }
@@ -106,11 +113,20 @@ impl Settings {
     /// Options as the tree wants them: what belongs to nobody else belongs to whoever mounts.
     fn tree_options(&self) -> Options {
         let owner = Owner {
-            uid: self.options.uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw()),
-            gid: self.options.gid.unwrap_or_else(|| nix::unistd::getegid().as_raw()),
+            uid: self
+                .options
+                .uid
+                .unwrap_or_else(|| nix::unistd::geteuid().as_raw()),
+            gid: self
+                .options
+                .gid
+                .unwrap_or_else(|| nix::unistd::getegid().as_raw()),
         };
         // masked to 07777 when it was read
-        Options { owner, mode: self.options.mode.unwrap_or(0o700) as u16 }
+        Options {
+            owner,
+            mode: self.options.mode.unwrap_or(0o700) as u16,
+        }
     }
 }
 
@@ -227,7 +243,11 @@ impl Daemon {
         let point = &self.shared.point;
         match statvfs(point) {
             Ok(_) => Ok(()),
-            Err(e) => Err(Failure::new(format!("the mount on {} does not answer: {}", point.display(), e.desc()))),
+            Err(e) => Err(Failure::new(format!(
+                "the mount on {} does not answer: {}",
+                point.display(),
+                e.desc()
+            ))),
         }
     }
 
@@ -301,7 +321,10 @@ fn clean_up_on_panic(shared: &Arc<Shared>, sockets: Option<&Sockets>) {
     std::panic::set_hook(Box::new(move |info| {
         report(info);
         let thread = std::thread::current();
-        if !thread.name().is_none_or(|n| n == "main" || n.starts_with("fuser") || n.starts_with("tracefs-")) {
+        if !thread
+            .name()
+            .is_none_or(|n| n == "main" || n.starts_with("fuser") || n.starts_with("tracefs-"))
+        {
             return;
         }
         // the first panic cleans up, others wait for the end of the process

@@ -96,7 +96,10 @@ fn describe(s: &Status) -> String {
         1 => ", 1 run".into(),
         n => format!(", {n} runs"),
     };
-    format!("{:<10} {:<18} {:>10} done{runs}  {}", s.name, state, s.ops, s.about)
+    format!(
+        "{:<10} {:<18} {:>10} done{runs}  {}",
+        s.name, state, s.ops, s.about
+    )
 }
 
 #[cfg(test)]
@@ -106,8 +109,8 @@ mod tests {
     #[test]
     fn requests_are_one_line_of_words() {
         assert_eq!(
-            request("run", "sched", Some(5), Some(10)).unwrap(),
-            "workload run sched ops=10 rate=5"
+            request("run", "sched", Some(2.5), Some(10)).unwrap(),
+            "workload run sched ops=10 rate=2.5"
         );
         assert_eq!(
             request("start", "sched", None, None).unwrap(),

@@ -104,7 +104,8 @@ mod tests {
         let mut said = Vec::new();
         let mut c = Connection::open(device, None).map_err(|e| e.to_string())?;
         assert_eq!(c.pid, std::process::id() as i32);
-        c.ask(line, |t| said.push(t.to_string())).map_err(|f| f.cause)?;
+        c.ask(line, |t| said.push(t.to_string()))
+            .map_err(|f| f.cause)?;
         Ok(said)
     }
 
@@ -129,9 +130,16 @@ mod tests {
         }
         let lines = ask(device, "lines").unwrap();
         assert_eq!(lines[0], "a");
-        assert!(lines[1].len() >= MAX_LINE - 3 && lines[1].len() < MAX_LINE && lines[1].chars().all(|c| c == 'é'));
+        assert!(
+            lines[1].len() >= MAX_LINE - 3
+                && lines[1].len() < MAX_LINE
+                && lines[1].chars().all(|c| c == 'é')
+        );
         assert!(ask(device, &"x".repeat(MAX_LINE + 1)).is_err());
-        assert_eq!(ask(device, &format!("say {}", "x".repeat(MAX_LINE - 4))).map(|l| l[0].len()), Ok(MAX_LINE - 4));
+        assert_eq!(
+            ask(device, &format!("say {}", "x".repeat(MAX_LINE - 4))).map(|l| l[0].len()),
+            Ok(MAX_LINE - 4)
+        );
         for file in sockets.files() {
             assert!(file.exists());
         }
