@@ -10,3 +10,8 @@ pub mod instance;
 mod macros;
 pub mod output;
 pub mod ring;
+
+#[doc(hidden)]
+pub use macros::facade as __private;
+pub use macros::KernelTraceOps;
+pub use event::field_type::{Chars, DynArray, DynStr};

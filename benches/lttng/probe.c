@@ -26,14 +26,3 @@ void rival_text(uint64_t n, const char *s) {
 }
 /* 1 once a session has the events enabled. */
 int rival_on(void) { return lttng_ust_tracepoint_enabled(rival, two); }
-
-#define SITE(k) { uint32_t a = (uint32_t)x + k, b = (uint32_t)i; \
-                  __asm__ volatile("" : : "r"(a), "r"(b) : "memory"); \
-                  lttng_ust_tracepoint(rival, two, a, b); }
-void rival_dense(uint64_t n) {
-    uint64_t x = 7;
-    for (uint64_t i = 0; i < n; i++) {
-        SITE(0) SITE(1) SITE(2) SITE(3) SITE(4) SITE(5) SITE(6) SITE(7)
-        SITE(8) SITE(9) SITE(10) SITE(11) SITE(12) SITE(13) SITE(14) SITE(15)
-    }
-}

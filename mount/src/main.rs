@@ -1,3 +1,5 @@
 //! The `utracefs` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    utracefs_mount::cli::main()
+}

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::base::text;
-use crate::event::print_fmt::program::{Env, Symbols};
+use crate::event::print_fmt::{Env, Symbols, Within};
 use crate::event::registry::{PRINT_ID, Registry};
 use crate::instance::cmdlines::{Cmdlines, comm_text};
 use crate::instance::marker::mark_write_ip;
@@ -41,8 +41,11 @@ pub(super) struct LineWriter {
 struct OwnSymbols;
 
 impl Symbols for OwnSymbols {
-    fn lookup(&self, address: u64) -> Option<(&str, u64, u64)> {
-        (address == mark_write_ip()).then_some(("tracing_mark_write", 0, 1))
+    fn name(&self, address: u64, out: &mut Vec<u8>) -> Option<Within> {
+        (address == mark_write_ip()).then(|| {
+            out.extend_from_slice(b"tracing_mark_write");
+            Within { offset: 0, size: 1 }
+        })
     }
 }
 
@@ -87,7 +90,7 @@ impl LineWriter {
         if self.context {
             self.task(out, (head >> 32) as i32);
             out.push(b'[');
-            text::dec_padded(out, cpu as u64, 3);
+            text::dec_right(out, cpu as u64, 3, b'0');
             out.extend_from_slice(b"] ");
             if self.irq_info {
                 out.extend_from_slice(&flags((head >> 16) as u8, (head >> 24) as u8));
@@ -97,7 +100,7 @@ impl LineWriter {
                 // the kernel rounds to the nearest microsecond
                 text::seconds(out, time.saturating_add(500), 5);
             } else {
-                text::dec_width(out, time, 12);
+                text::dec_right(out, time, 12, b' ');
             }
             out.extend_from_slice(b": ");
         }
@@ -136,7 +139,7 @@ impl LineWriter {
                 0 => text.extend_from_slice(b"(-------) "),
                 tgid => {
                     text.push(b'(');
-                    text::dec_width(&mut text, tgid as u64, 7);
+                    text::dec_right(&mut text, tgid as u64, 7, b' ');
                     text.extend_from_slice(b") ");
                 }
             }
@@ -156,7 +159,7 @@ impl LineWriter {
             out.push(b'\n');
             return;
         };
-        let env = Env { hash_ptr: self.hash_ptr, symbols: &OwnSymbols };
+        let env = Env { hash_ptr: self.hash_ptr, symbols: &OwnSymbols, ..Env::default() };
         event.render(record, &env, out);
         out.push(b'\n');
     }
@@ -164,22 +167,21 @@ impl LineWriter {
     /// `ftrace:print`: the name of the function that wrote it, and its text, which brings its newline.
     fn print(&self, out: &mut Vec<u8>, record: &[u8]) {
         let ip = record.get(8..16).map_or(0, |b| b.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)));
-        match OwnSymbols.lookup(ip) {
+        match OwnSymbols.name(ip, out) {
             None => {
                 out.extend_from_slice(b"0x");
                 text::hex(out, ip);
             }
-            Some((name, offset, size)) => {
-                out.extend_from_slice(name.as_bytes());
+            Some(within) => {
                 if self.sym_offset {
                     out.extend_from_slice(b"+0x");
-                    text::hex(out, offset);
+                    text::hex(out, within.offset);
                     out.extend_from_slice(b"/0x");
-                    text::hex(out, size);
+                    text::hex(out, within.size);
                 }
                 if self.sym_addr {
                     out.extend_from_slice(b" <");
-                    text::hex_padded(out, ip, 16);
+                    text::hex_zero(out, ip, 16);
                     out.push(b'>');
                 }
             }

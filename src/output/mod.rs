@@ -4,6 +4,8 @@ mod header;
 mod line;
 mod pipe;
 mod trace;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 
 pub use pipe::{PipeReader, Piped};
 pub use trace::TraceReader;

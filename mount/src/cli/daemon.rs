@@ -1,0 +1,280 @@
+//! The daemon: from the first request of the kernel to the clean unmount.
+
+use super::attach::{detach_device, plain};
+use super::control::Device;
+use super::control::server::{Asker, Handler, Sockets, listen};
+use super::failure::Failure;
+use super::mountinfo;
+use super::options::MountOptions;
+use super::signals::{Signals, wait_readable};
+use super::standin::{self as fuse, Server};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+/// What a daemon is to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Owner, group, mode.
+    pub options: MountOptions,
+    /// The workloads to start.
+    pub workloads: Workloads,
+}
+
+/// Which workloads run from the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Workloads {
+    /// All that there are.
+    All,
+    /// None; `utracefs workload start` starts them.
+    None,
+    /// Those with these names.
+    Named(Vec<String>),
+}
+
+impl std::str::FromStr for Workloads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Workloads, String> {
+        match text {
+            "all" => Ok(Workloads::All),
+            "none" | "" => Ok(Workloads::None),
+            list => Ok(Workloads::Named(
+                list.split(',')
+                    .filter(|w| !w.is_empty())
+                    .map(str::to_string)
+                    .collect(),
+            )),
+        }
+    }
+}
+
+impl Workloads {
+    /// A few words for the ready line.
+    pub fn describe(&self) -> String {
+        match self {
+            Workloads::All => "all workloads run".into(),
+            Workloads::None => "no workload runs".into(),
+            Workloads::Named(names) => format!("workloads {}", names.join(", ")),
+        }
+    }
+}
+
+impl Settings {
+    /// Finds mistakes before anything is mounted.
+    ///
+    /// # Errors
+    /// A workload that does not exist.
+    pub fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Why a daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A signal came, or `utracefs umount`, or whoever it lives for has ended.
+    Asked,
+    /// Somebody else has unmounted it.
+    Unmounted,
+}
+
+/// What the threads of a daemon share.
+struct Shared {
+    point: PathBuf,
+    device: Device,
+    /// Readable when the daemon is to end.
+    end: EventFd,
+    unmounted: AtomicBool,
+    /// Whether the mount has been taken off its directory, and who waits for that.
+    detached: (Mutex<bool>, Condvar),
+}
+
+/// A daemon that answers.
+pub struct Daemon {
+    shared: Arc<Shared>,
+    server: Server,
+    sockets: Option<Sockets>,
+}
+
+/// The device number of the mount that was just made on `point`. Asks no file system.
+///
+/// # Errors
+/// If it is gone already.
+pub fn device_of(point: &Path) -> Result<Device, Failure> {
+    let table = mountinfo::read()
+        .map_err(|e| Failure::new(format!("cannot read /proc/self/mountinfo: {}", plain(&e))))?;
+    match mountinfo::top(&table, point) {
+        Some(e) if e.is_ours() => Ok((e.major, e.minor)),
+        _ => Err(Failure::new(format!(
+            "the mount on {} has vanished",
+            point.display()
+        ))),
+    }
+}
+
+impl Daemon {
+    /// Serves `connection`, which is mounted on `point`, starts the workloads and listens for commands. It answers when this returns.
+    ///
+    /// # Errors
+    /// What failed; the mount is still there then.
+    pub fn start(
+        connection: OwnedFd,
+        point: &Path,
+        device: Device,
+        settings: &Settings,
+    ) -> Result<Daemon, Failure> {
+        let failed = |what: &str, e: &std::io::Error| Failure::new(format!("{what}: {}", plain(e)));
+        let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|e| failed("cannot make an eventfd", &e.into()))?;
+        let shared = Arc::new(Shared {
+            point: point.to_path_buf(),
+            device,
+            end,
+            unmounted: AtomicBool::new(false),
+            detached: Default::default(),
+        });
+        let theirs = shared.clone();
+        let ended = move || {
+            theirs.unmounted.store(true, Ordering::Release);
+            let _ = theirs.end.write(1);
+        };
+        let server = fuse::serve(connection, &settings.options, ended)
+            .map_err(|e| failed("cannot serve the mount", &e))?;
+        let mut users = vec![nix::unistd::geteuid().as_raw()];
+        users.extend(settings.options.uid);
+        let sockets = match listen(
+            device,
+            &users,
+            &Arc::new(Commands {
+                shared: shared.clone(),
+            }),
+        ) {
+            Ok(s) => Some(s),
+            Err(e) => {
+                log::warn!(
+                    "`utracefs workload` and `utracefs umount` will not reach this daemon: {}",
+                    plain(&e)
+                );
+                None
+            }
+        };
+        clean_up_on_panic(&shared, sockets.as_ref());
+        Ok(Daemon {
+            shared,
+            server,
+            sockets,
+        })
+    }
+
+    /// Asks the mount itself for something, as the first user would.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn check(&self) -> Result<(), Failure> {
+        let file = self.shared.point.join("README");
+        std::fs::metadata(&file).map(|_| ()).map_err(|e| {
+            Failure::new(format!(
+                "the mount does not answer: {}: {}",
+                file.display(),
+                plain(&e)
+            ))
+        })
+    }
+
+    /// Waits until the daemon is to end: one of these signals came, a command said so, the mount is gone, or `life` became readable
+    /// (the pipe from the process that it lives for has closed).
+    pub fn wait(&self, signals: &Signals, life: Option<&OwnedFd>) -> End {
+        loop {
+            let [signal, end, over] = wait_readable(
+                [
+                    signals.as_fd(),
+                    self.shared.end.as_fd(),
+                    life.map_or(self.shared.end.as_fd(), OwnedFd::as_fd),
+                ],
+                -1,
+            );
+            if signal && let Some(s) = signals.next() {
+                log::info!("signal {} from pid {}", s.ssi_signo, s.ssi_pid);
+                return End::Asked;
+            }
+            if end || over {
+                return if self.shared.unmounted.load(Ordering::Acquire) {
+                    End::Unmounted
+                } else {
+                    End::Asked
+                };
+            }
+        }
+    }
+
+    /// Unmounts (at once, even if files are open: readers that wait are answered) and ends the service.
+    pub fn finish(self, end: End) {
+        if end == End::Asked {
+            detach_device(&self.shared.point, self.shared.device);
+        }
+        *self
+            .shared
+            .detached
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.detached.1.notify_all();
+        self.server.stop();
+        drop(self.sockets);
+    }
+}
+
+/// What the control socket understands.
+struct Commands {
+    shared: Arc<Shared>,
+}
+
+impl Handler for Commands {
+    fn handle(&self, words: &[&str], asker: &mut Asker) -> Result<(), String> {
+        match words {
+            ["ping"] => Ok(()),
+            ["stop"] => {
+                let _ = self.shared.end.write(1);
+                let (flag, changed) = &self.shared.detached;
+                asker.wait_for(|time| {
+                    let guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (guard, _) = changed
+                        .wait_timeout_while(guard, time, |done| !*done)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    guard.then_some(())
+                })?;
+                asker.ok_and_hold()
+            }
+            _ => Err(format!(
+                "this daemon (version {}) does not understand `{}`",
+                env!("CARGO_PKG_VERSION"),
+                words.join(" ")
+            )),
+        }
+    }
+}
+
+/// A panic anywhere must not leave a mount that answers half of its requests: unmount and end.
+fn clean_up_on_panic(shared: &Arc<Shared>, sockets: Option<&Sockets>) {
+    static ONCE: OnceLock<Mutex<()>> = OnceLock::new();
+    let shared = shared.clone();
+    let files: Vec<PathBuf> = sockets.map_or(Vec::new(), |s| s.files().to_vec());
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // the first panic cleans up, others wait for the end of the process
+        let _first = ONCE.get_or_init(Mutex::default).lock();
+        report(info);
+        eprintln!(
+            "utracefs: this is a bug; the daemon unmounts {} and ends",
+            shared.point.display()
+        );
+        detach_device(&shared.point, shared.device);
+        for f in &files {
+            let _ = std::fs::remove_file(f);
+        }
+        super::background::exit_now(101);
+    }));
+}

@@ -1,0 +1,263 @@
+//! What the expansions of the macros name. Not for use by hand: no promise is made about it.
+
+use core::mem::MaybeUninit;
+use core::ptr;
+
+pub use alloc::vec::Vec;
+pub use core::arch::asm;
+pub use core::marker::PhantomData;
+pub use core::mem::{offset_of, size_of, transmute};
+pub use core::option::Option;
+pub use core::primitive::str;
+pub use core::{compile_error, file, line};
+pub use pastey::paste;
+
+pub use crate::base::error::Result;
+pub use crate::base::patch::Key;
+pub use crate::base::rcu;
+pub use crate::event::declare::{
+    Class, EventDecl, FieldDecl, Print, SyscallArg, SyscallDecl, system_name, without_raw,
+};
+pub use crate::event::field_type::{Assign, FieldType};
+use crate::event::field_type::{Bytes, DynStr};
+pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
+pub use crate::event::record::{MAX_PAYLOAD, Tail};
+pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
+pub use crate::event::tracepoint::{Changes, Probe, Tracepoint};
+pub use crate::instance::event_file::EventFile;
+
+use super::KernelTraceOps;
+use crate::event::syscall;
+
+/// Bytes of the buffer on the stack in which a record with dynamic data is made, if it fits.
+const SMALL: usize = 512;
+
+/// The calling thread is the owner of the event: no `TP_kops`.
+pub struct CallingThread;
+
+impl KernelTraceOps for CallingThread {
+    #[inline(always)]
+    fn with<R>(fire: impl FnOnce() -> R) -> R {
+        fire()
+    }
+}
+
+/// The record of an event: what its macro knows about it.
+///
+/// # Safety
+/// The type must be a `repr(C)` structure that starts with the 8 bytes of the common fields and is valid for any
+/// bytes; `store` must initialise all the rest but holes.
+pub unsafe trait Entry: Sized {
+    /// One value for each field.
+    type Values<'a>;
+    /// Where dynamic data begins.
+    const DATA: usize;
+    /// Number of dynamic fields.
+    const DYNAMIC: usize;
+    /// Whether C's alignment leaves bytes that belong to no field.
+    const HOLES: bool;
+
+    /// Bytes of dynamic data.
+    fn dynamic_len(values: &Self::Values<'_>) -> usize;
+
+    /// Writes all fields.
+    ///
+    /// # Safety
+    /// `record` must be valid for writes, `tail` describe the same record.
+    unsafe fn store(values: Self::Values<'_>, record: *mut Self, tail: &mut Tail);
+}
+
+/// A record in the making, as the ring buffer wants it: 8 bytes before it are writable, 16 behind it readable.
+#[repr(C, align(8))]
+struct Frame<const N: usize> {
+    before: [MaybeUninit<u8>; 8],
+    payload: [MaybeUninit<u8>; N],
+    behind: [MaybeUninit<u8>; 16],
+}
+
+/// Makes a record on the stack and commits it to the event file.
+///
+/// # Safety
+/// `LEN` must be the size of `E`.
+#[inline(always)]
+pub unsafe fn record<E: Entry, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+    if E::DYNAMIC == 0 {
+        // SAFETY: a record without dynamic data is `LEN` bytes long.
+        unsafe { fill::<E, LEN, LEN>(file, head, values) };
+    } else if LEN.saturating_add(E::dynamic_len(&values)) <= SMALL {
+        // SAFETY: it fits.
+        unsafe { fill::<E, SMALL, 0>(file, head, values) };
+    } else {
+        // SAFETY: what does not fit is cut.
+        unsafe { fill_large::<E>(file, head, values) };
+    }
+}
+
+/// Strings that the small buffer does not hold.
+///
+/// # Safety
+/// As [`fill`].
+#[cold]
+#[inline(never)]
+unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_>) {
+    // SAFETY: the fixed part was checked against this limit when it was declared.
+    unsafe { fill::<E, MAX_PAYLOAD, 0>(file, head, values) };
+}
+
+/// # Safety
+/// `CAP` must be at least the size of `E` plus a byte for each dynamic field; `LEN` the size of `E`, or 0 if it has
+/// dynamic fields.
+#[inline(always)]
+unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+    let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
+    // SAFETY: the frame is at least as long as the record (the caller), aligned to 8 as the record is at most, and
+    // whatever of it is committed has been written before: head and fields here, holes by zeroing, the dynamic data by
+    // the tail, the slack that C's trailing padding adds to the length by the second zeroing.
+    unsafe {
+        let payload = (&raw mut (*frame.as_mut_ptr()).payload).cast::<u8>();
+        if E::HOLES {
+            ptr::write_bytes(payload, 0, size_of::<E>());
+        }
+        payload.cast::<u64>().write(head);
+        let slack = size_of::<E>() - E::DATA;
+        let mut tail = Tail::new(payload, E::DATA, CAP - slack, E::DYNAMIC);
+        E::store(values, payload.cast::<E>(), &mut tail);
+        if E::DYNAMIC == 0 {
+            file.commit::<LEN>(payload, size_of::<E>());
+        } else {
+            ptr::write_bytes(payload.add(tail.end()), 0, slack);
+            file.commit::<0>(payload, tail.end() + slack);
+        }
+    }
+}
+
+/// The fixed part of a record that may be too short: what is missing is zero.
+///
+/// # Safety
+/// Any bytes must be a value of `E`.
+pub unsafe fn raw_record<E>(record: &[u8]) -> E {
+    let mut raw = MaybeUninit::<E>::zeroed();
+    let len = record.len().min(size_of::<E>());
+    // SAFETY: both are at least `len` bytes long, and any bytes are a value (the caller).
+    unsafe {
+        ptr::copy_nonoverlapping(record.as_ptr(), raw.as_mut_ptr().cast::<u8>(), len);
+        raw.assume_init()
+    }
+}
+
+/// Appends a text made in Rust.
+pub fn append(out: &mut Vec<u8>, text: impl AsRef<str>) {
+    out.extend_from_slice(text.as_ref().as_bytes());
+}
+
+/// The C text of an event.
+pub const fn c_print(text: &'static [u8]) -> Print {
+    match core::str::from_utf8(text) {
+        Ok(text) => Print::C(text),
+        Err(_) => panic!("the literal's translation is UTF-8"),
+    }
+}
+
+/// Attaches one probe.
+///
+/// # Safety
+/// `func` must be a function of the tracepoint's type, and one that may be called with `data` at any time, by any thread.
+pub unsafe fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
+    let mut changes = Changes::new();
+    // SAFETY: the caller's promise.
+    unsafe { changes.register(tracepoint, Probe { func, data })? };
+    changes.commit()
+}
+
+/// Detaches one probe.
+pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
+    let mut changes = Changes::new();
+    changes.unregister(tracepoint, Probe { func, data })?;
+    changes.commit()
+}
+
+/// Calls the listeners of a `sys_enter_NAME`.
+#[cold]
+#[inline(never)]
+pub fn fire_enter(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, args: &[u64], paths: &[&[u8]]) {
+    let enter = SyscallEnter { call, args, paths };
+    let guard = rcu::read();
+    for probe in tracepoint.probes(&guard) {
+        // SAFETY: only functions of this type are registered with tracepoints of this class.
+        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallEnter<'_>)>(probe.func) };
+        func(probe.data, &enter);
+    }
+}
+
+/// Calls the listeners of a `sys_exit_NAME`.
+#[cold]
+#[inline(never)]
+pub fn fire_exit(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, ret: i64) {
+    let exit = SyscallExit { call, ret };
+    let guard = rcu::read();
+    for probe in tracepoint.probes(&guard) {
+        // SAFETY: only functions of this type are registered with tracepoints of this class.
+        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallExit)>(probe.func) };
+        func(probe.data, &exit);
+    }
+}
+
+/// Records every `sys_enter_NAME` into an event file, which is the data.
+pub fn enter_probe(file: *const (), enter: &SyscallEnter<'_>) {
+    // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
+    let file = unsafe { &*file.cast::<EventFile>() };
+    let Some(head) = file.begin() else { return };
+    let dynamic = enter.paths.iter().fold(0usize, |sum, path| sum.saturating_add(path.len() + 1));
+    let size = syscall::enter_size(enter.args.len(), enter.paths.len());
+    if size.saturating_add(dynamic) <= SMALL {
+        fill_enter::<SMALL>(file, head, enter);
+    } else {
+        fill_enter_large(file, head, enter);
+    }
+}
+
+/// Long paths.
+#[cold]
+#[inline(never)]
+fn fill_enter_large(file: &EventFile, head: u64, enter: &SyscallEnter<'_>) {
+    fill_enter::<MAX_PAYLOAD>(file, head, enter);
+}
+
+#[inline(always)]
+fn fill_enter<const CAP: usize>(file: &EventFile, head: u64, enter: &SyscallEnter<'_>) {
+    let (args, paths) = (enter.args, enter.paths);
+    let size = syscall::enter_size(args.len(), paths.len());
+    assert!(args.len() <= syscall::MAX_ARGS && paths.len() <= args.len());
+    const { assert!(syscall::enter_size(syscall::MAX_ARGS, syscall::MAX_ARGS) + syscall::MAX_ARGS <= SMALL) };
+    let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
+    // SAFETY: the fixed part fits (above) and is written here as a whole: head, number, the hole behind it, arguments
+    // and places of paths; the tail keeps to `CAP`.
+    unsafe {
+        let payload = (&raw mut (*frame.as_mut_ptr()).payload).cast::<u8>();
+        payload.cast::<u64>().write(head);
+        payload.add(8).cast::<[i32; 2]>().write([enter.call.nr, 0]);
+        ptr::copy_nonoverlapping(args.as_ptr(), payload.add(syscall::ARGS).cast(), args.len());
+        let mut tail = Tail::new(payload, size, CAP, paths.len());
+        for (i, path) in paths.iter().enumerate() {
+            let place = payload.add(syscall::ARGS + 8 * args.len() + 4 * i).cast();
+            DynStr::store(Bytes(path), place, &mut tail);
+        }
+        file.commit::<0>(payload, tail.end());
+    }
+}
+
+/// Records every `sys_exit_NAME` into an event file, which is the data.
+pub fn exit_probe(file: *const (), exit: &SyscallExit) {
+    // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
+    let file = unsafe { &*file.cast::<EventFile>() };
+    let Some(head) = file.begin() else { return };
+    let mut frame = MaybeUninit::<Frame<{ syscall::EXIT_SIZE }>>::uninit();
+    // SAFETY: three words: head, number with the hole behind it, result.
+    unsafe {
+        let payload = (&raw mut (*frame.as_mut_ptr()).payload).cast::<u8>();
+        payload.cast::<u64>().write(head);
+        payload.add(8).cast::<[i32; 2]>().write([exit.call.nr, 0]);
+        payload.add(16).cast::<i64>().write(exit.ret);
+        file.commit::<{ syscall::EXIT_SIZE }>(payload, syscall::EXIT_SIZE);
+    }
+}

@@ -1,0 +1,111 @@
+//! An event's whole way through the core, without a mount.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{PipeReader, Piped, TraceReader};
+use crate::DynStr;
+use crate::base::error::Errno;
+use crate::base::task::Task;
+use crate::event::registry::Registry;
+use crate::instance::trace_array::Enabled;
+use crate::instance::{TraceOption, Tracing};
+use crate::ring::Way;
+
+crate::define_event_trace!(
+    whole_way,
+    TP_system(output_test),
+    TP_PROTO(a: u32, s: &str),
+    TP_STRUCT__entry{ a: u32, s: DynStr },
+    TP_fast_assign{ a: a, s: s },
+    TP_ident(__entry),
+    TP_printk("a={} s={}", __entry.a, __entry.s)
+);
+
+fn tracing() -> alloc::sync::Arc<Tracing> {
+    Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto).expect("memory")
+}
+
+fn text(reader: &mut TraceReader) -> String {
+    let mut out = Vec::new();
+    while reader.read(&mut out, usize::MAX) {}
+    String::from_utf8(out).expect("text")
+}
+
+/// Lines without what differs from run to run: `comm-pid [cpu]` and time.
+fn bodies(trace: &str) -> Vec<&str> {
+    let lines = trace.lines().filter(|l| !l.starts_with('#'));
+    lines.map(|l| l.split_once(": ").map_or(l, |(_, body)| body)).collect()
+}
+
+#[test]
+fn from_call_to_trace() {
+    let tracing = tracing();
+    let top = tracing.top();
+    trace_whole_way(1, "not yet");
+    top.set_event(b"output_test:whole_way").expect("exists");
+    assert_eq!((top.enabled(Some("output_test")), top.enabled(None)), (Enabled::All, Enabled::Some));
+    trace_whole_way(2, "two");
+    let other = tracing.make(b"other").expect("new");
+    other.set_event(b"whole_way").expect("exists");
+    let task = Task::new(4_200_000, 4_199_999, "green");
+    task.run(|| trace_whole_way(3, "three"));
+    top.set_event(b"!output_test").expect("exists");
+    trace_whole_way(4, "other alone");
+
+    let seen = text(&mut TraceReader::new(top, None));
+    assert_eq!(bodies(&seen), ["whole_way: a=2 s=two", "whole_way: a=3 s=three"], "{seen}");
+    assert!(seen.contains("           green-4200000 ["), "{seen}");
+    let seen = text(&mut TraceReader::new(&other, None));
+    assert_eq!(bodies(&seen), ["whole_way: a=3 s=three", "whole_way: a=4 s=other alone"], "{seen}");
+    tracing.remove(b"other").expect("not in use");
+    assert_eq!(tracing.remove(b"other").unwrap_err().errno, Errno::ENOENT);
+    trace_whole_way(5, "nobody");
+}
+
+#[test]
+fn pipe_consumes() {
+    let tracing = tracing();
+    let top = tracing.top();
+    let writer = Task::new(77, 77, "writer");
+    assert_eq!(top.mark(&writer, b"one\ntwo").expect("on"), 7);
+    assert_eq!(top.mark(&writer, b"three\n").expect("on"), 6);
+    let seen = text(&mut TraceReader::new(top, None));
+    assert!(seen.contains("entries-in-buffer/entries-written: 2/2   #P:"), "{seen}");
+    assert!(seen.contains("           <...>-77      ["), "a marker alone saves no name: {seen}");
+
+    let mut pipe = PipeReader::new(top.claim_pipe(None).expect("free"));
+    assert_eq!(top.claim_pipe(Some(0)).err().map(|e| e.errno), Some(Errno::EBUSY));
+    let (mut all, mut piece) = (Vec::new(), [0; 10]);
+    while let Piped::Bytes(n) = pipe.read(&mut piece) {
+        all.extend_from_slice(&piece[..n]);
+    }
+    let all = String::from_utf8(all).expect("text");
+    assert!(all.contains(" ...1. "), "{all}");
+    assert!(all.ends_with("tracing_mark_write: three\n"), "{all}");
+    assert_eq!(all.lines().count(), 3);
+    assert_eq!(pipe.read(&mut piece), Piped::Empty);
+    top.set_on(false);
+    assert_eq!(pipe.read(&mut piece), Piped::End);
+    assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EBADF);
+    drop(pipe);
+    top.claim_pipe(Some(0)).expect("free again");
+    top.set_on(true);
+    top.set_option(TraceOption::Markers, false);
+    assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EINVAL);
+}
+
+#[test]
+fn headers() {
+    let tracing = tracing();
+    let top = tracing.top();
+    let header = |options: &[(&[u8], usize)]| {
+        for (option, lines) in options {
+            top.write_options(option).expect("an option");
+            let seen = text(&mut TraceReader::new(top, None));
+            assert_eq!(seen.lines().count(), *lines, "{}: {seen}", option.escape_ascii());
+        }
+    };
+    header(&[(b"irq-info", 12), (b"record-tgid\n", 12), (b"noirq-info", 6), (b"nocontext-info", 2)]);
+    assert_eq!(top.write_options(b"noirq-info nomarkers").unwrap_err().errno, Errno::EINVAL);
+}

@@ -1,0 +1,274 @@
+//! A machine of green tasks on virtual CPUs that are the real CPUs.
+//!
+//! One OS thread is pinned to every CPU of the process's allowed set. It takes tasks (futures) from its run queue and
+//! polls them; a task goes on until it sleeps, ends, or, at a point of its own choosing, finds that its slice is over or
+//! that a more urgent task was woken. An idle CPU takes a waiting task from the busiest queue, else its thread sleeps in
+//! futex(2) until a timer is due or another CPU has something for it. What each step does is reported by the event that
+//! Linux has for it, on the CPU where it happens, as the task that does it.
+//!
+//! Context of the events, as the kernel has it: timers and requests of other CPUs are served in hard interrupt context,
+//! between two steps of a task or of the idle task; the preemption depth counts the locks held, one more for a
+//! waker, which must not be moved, and one more for the idle task.
+//!
+//! Locks, in this order: a pipe's, the task list's, a task's wake lock, a run queue's. No two of a kind at once.
+
+mod channel;
+mod cpu;
+mod process;
+mod queue;
+mod sleep;
+mod task;
+#[cfg(test)]
+mod tests;
+mod wake;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+pub(crate) use channel::pipe;
+pub(crate) use process::{
+    exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
+};
+pub(crate) use sleep::{compute, sleep, sleep_on_io};
+pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
+
+use crate::futex::{self, now_ns};
+use process::TaskList;
+use queue::RunQueue;
+use task::Group;
+
+/// Slice of a fair task on one CPU, ns; grows with the number of CPUs as the kernel's `base_slice_ns` does.
+const BASE_SLICE_NS: u64 = 700_000;
+
+/// What other threads share of a CPU.
+pub(crate) struct Cpu {
+    /// Its real number.
+    pub number: u32,
+    queue: Mutex<RunQueue>,
+    /// Tasks on its queue and running; a hint for those who do not hold the queue's lock.
+    load: AtomicUsize,
+    need_resched: AtomicBool,
+    /// What others want done on this CPU, in interrupt context.
+    requests: Mutex<Vec<Request>>,
+    interrupted: AtomicBool,
+    /// Sent for to take over a waiting task, and has not looked yet.
+    called: AtomicBool,
+    /// Changes with every request; what the idle thread waits on.
+    bell: AtomicU32,
+    idle: Arc<Green>,
+}
+
+/// Something to be done on a CPU.
+enum Request {
+    /// Queue this task, which is in state WAKING.
+    Activate(Arc<Green>),
+    /// Wake it if it sleeps.
+    Wake(Arc<Green>),
+    /// The first task of a session.
+    Boot(Arc<Session>, &'static str, Body),
+    Kill(Arc<Session>),
+}
+
+/// The CPUs and the tasks.
+pub(crate) struct Machine {
+    cpus: Vec<Cpu>,
+    tasks: Mutex<TaskList>,
+    stop: AtomicBool,
+}
+
+/// Keeps a machine's threads running; they end when it is dropped, and its users have ended their sessions before.
+pub(crate) struct Owner {
+    machine: Arc<Machine>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Owner {
+    /// The machine in `slot`, or a new one if nobody uses it.
+    pub fn shared(slot: &Mutex<Weak<Owner>>) -> io::Result<Arc<Owner>> {
+        let mut slot = slot.lock();
+        if let Some(owner) = slot.upgrade() {
+            return Ok(owner);
+        }
+        let owner = Arc::new(Owner::new(&allowed_cpus()?)?);
+        *slot = Arc::downgrade(&owner);
+        Ok(owner)
+    }
+
+    fn new(numbers: &[u32]) -> io::Result<Owner> {
+        let slice = BASE_SLICE_NS * u64::from(1 + numbers.len().clamp(1, 8).ilog2());
+        let cpus = numbers
+            .iter()
+            .map(|number| Cpu::new(*number, slice))
+            .collect();
+        let tasks = Mutex::new(TaskList::new());
+        let machine = Arc::new(Machine {
+            cpus,
+            tasks,
+            stop: AtomicBool::new(false),
+        });
+        let mut owner = Owner {
+            machine: machine.clone(),
+            threads: Vec::new(),
+        };
+        for (index, number) in numbers.iter().enumerate() {
+            let machine = machine.clone();
+            let (ready, pinned) = std::sync::mpsc::channel();
+            let body = move || {
+                let result = pin(machine.cpus[index].number);
+                let failed = result.is_err();
+                let _ = ready.send(result);
+                if !failed {
+                    crate::signals::block();
+                    cpu::run(machine, index);
+                }
+            };
+            // If this fails, dropping `owner` ends the threads made so far.
+            owner.threads.push(
+                std::thread::Builder::new()
+                    .name(format!("sched/{number}"))
+                    .spawn(body)?,
+            );
+            pinned
+                .recv()
+                .unwrap_or_else(|_| Err(io::Error::other("a CPU's thread ended early")))?;
+        }
+        Ok(owner)
+    }
+
+    /// Starts a task without a parent; `on_empty` is called when it and all that came from it are gone.
+    pub fn boot(
+        &self,
+        comm: &'static str,
+        body: Body,
+        on_empty: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Session> {
+        let session = Arc::new(Session::new(on_empty));
+        session.task_made();
+        self.machine.cpus[0].request(Request::Boot(session.clone(), comm, body));
+        session
+    }
+
+    /// Ends all tasks of a session; its `on_empty` is called when they are gone.
+    pub fn kill(&self, session: &Arc<Session>) {
+        session.kill();
+        self.machine.cpus[0].request(Request::Kill(session.clone()));
+    }
+
+    /// Wakes the first task of a session if it sleeps.
+    pub fn wake_first(&self, session: &Arc<Session>) {
+        if let Some(task) = self.machine.tasks.lock().first_of(session) {
+            self.machine.cpus[0].request(Request::Wake(task));
+        }
+    }
+
+    /// CPUs of the machine.
+    pub fn cpus(&self) -> usize {
+        self.machine.cpus.len()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.machine.stop.store(true, Ordering::SeqCst);
+        for cpu in &self.machine.cpus {
+            cpu.ring();
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Cpu {
+    fn new(number: u32, slice: u64) -> Cpu {
+        let session = Arc::new(Session::new(Box::new(|| ())));
+        let group = Arc::new(Group {
+            leader: 0,
+            live: AtomicUsize::new(1),
+        });
+        let idle = Arc::new(Green::new(
+            0,
+            format!("swapper/{number}").as_bytes(),
+            DEFAULT_PRIO,
+            session,
+            group,
+            None,
+        ));
+        idle.state.store(state::RUNNING, Ordering::SeqCst);
+        Cpu {
+            number,
+            queue: Mutex::new(RunQueue::new(idle.clone(), slice, now_ns())),
+            load: AtomicUsize::new(0),
+            need_resched: AtomicBool::new(false),
+            requests: Mutex::new(Vec::new()),
+            interrupted: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            bell: AtomicU32::new(0),
+            idle,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.load.load(Ordering::SeqCst) == 0
+    }
+
+    /// Idle, and no other CPU has just given it something.
+    fn is_free(&self) -> bool {
+        self.is_idle() && !self.interrupted.load(Ordering::SeqCst)
+    }
+
+    fn request(&self, request: Request) {
+        self.requests.lock().push(request);
+        self.interrupted.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// Makes an idle thread look around.
+    fn ring(&self) {
+        futex::poke(&self.bell);
+    }
+}
+
+/// Numbers of the CPUs this process may use.
+fn allowed_cpus() -> io::Result<Vec<u32>> {
+    let mut mask = [0u64; 128];
+    // SAFETY: the kernel writes at most the size given, into a buffer of that size.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            0,
+            std::mem::size_of_val(&mask),
+            mask.as_mut_ptr(),
+        )
+    };
+    if written < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((0..mask.len() as u32 * 64)
+        .filter(|n| mask[*n as usize / 64] >> (n % 64) & 1 == 1)
+        .collect())
+}
+
+/// Keeps the calling thread on one CPU.
+fn pin(number: u32) -> io::Result<()> {
+    let mut mask = [0u64; 128];
+    mask[number as usize / 64] |= 1 << (number % 64);
+    // SAFETY: the kernel reads a buffer of the size given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setaffinity,
+            0,
+            std::mem::size_of_val(&mask),
+            mask.as_ptr(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
