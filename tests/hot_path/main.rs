@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod event;
+mod grace;
 mod library;
 mod probes;
 mod process;

@@ -305,6 +305,7 @@ fn without_membarrier() {
         utracefs::base::patch::Way::Pages
     );
     under_fire(300);
+    crate::grace::replaced_under_a_reader();
 }
 
 /// Has the system call answered with ENOSYS from now on (seccomp(2)).
