@@ -1,6 +1,10 @@
 //! Digits and padding, appended to text by hand: four times as fast as `write!`, and that is most of what a trace line costs.
 
+mod tail;
+
 use alloc::vec::Vec;
+
+pub use tail::{Pool, Span, Tail};
 
 /// The longest decimal number of 64 bits.
 pub const DEC_MAX: usize = 20;
@@ -217,30 +221,10 @@ pub fn dec_signed_left(out: &mut Vec<u8>, v: i64, width: usize) {
 /// Appends bytes up to the first NUL.
 #[inline]
 pub fn until_nul(out: &mut Vec<u8>, text: &[u8]) {
-    // Whether, and where, a word has a byte 0: the lowest marked byte is one.
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let mut rest = text;
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let marked = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        let len = (marked | 1 << 63).trailing_zeros() as usize / 8 + usize::from(marked == 0);
-        let p = room(out, 8);
-        // SAFETY: `room` made 8 bytes writable, `len` is at most 8, all 8 are initialised.
-        unsafe {
-            p.cast::<[u8; 8]>().write(word.to_le_bytes());
-            out.set_len(out.len() + len);
-        }
-        if marked != 0 {
-            return;
-        }
-        rest = behind;
-    }
-    for &b in rest {
-        if b == 0 {
-            return;
-        }
-        out.push(b);
-    }
+    let mut tail = Tail::new(out, text.len());
+    // SAFETY: that much room was made.
+    unsafe { tail.until_nul(text) };
+    tail.end();
 }
 
 /// Appends text, blanks in front until it is `width` wide.
@@ -284,176 +268,5 @@ pub fn shift_right(out: &mut Vec<u8>, start: usize, width: usize, byte: u8) {
     }
 }
 
-/// Text that is appended in pieces, again and again: copied 16 bytes at a time, without a call.
-#[derive(Clone, Default)]
-pub struct Pool {
-    /// The pieces and, once there is one, `PAD` bytes more.
-    bytes: Vec<u8>,
-}
-
-/// A piece of a [`Pool`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Span {
-    /// Where it begins.
-    pub start: u32,
-    /// Its length.
-    pub len: u32,
-}
-
-impl Pool {
-    const PAD: usize = 16;
-
-    /// An empty one.
-    pub const fn new() -> Pool {
-        Pool { bytes: Vec::new() }
-    }
-
-    /// Adds a piece (or finds it, if it is there already).
-    pub fn add(&mut self, text: &[u8]) -> Span {
-        let used = self.bytes.len().saturating_sub(Pool::PAD);
-        let found = if text.is_empty() {
-            Some(0)
-        } else {
-            self.bytes[..used]
-                .windows(text.len())
-                .position(|w| w == text)
-        };
-        let start = found.unwrap_or_else(|| {
-            self.bytes.truncate(used);
-            self.bytes.extend_from_slice(text);
-            self.bytes.resize(self.bytes.len() + Pool::PAD, 0);
-            used
-        });
-        Span {
-            start: u32::try_from(start).expect("less than 4 GiB of text"),
-            len: text.len() as u32,
-        }
-    }
-
-    /// The bytes of a piece; nothing for one that is not of this pool.
-    pub fn get(&self, span: Span) -> &[u8] {
-        self.bytes
-            .get(span.start as usize..span.start as usize + span.len as usize)
-            .unwrap_or(&[])
-    }
-
-    /// Appends a piece.
-    #[inline(always)]
-    pub fn append(&self, out: &mut Vec<u8>, span: Span) {
-        let (start, len) = (span.start as usize, span.len as usize);
-        if start + len + Pool::PAD > self.bytes.len() {
-            // Only the empty piece of an empty pool, or a piece of another one.
-            return;
-        }
-        let to = room(out, len + Pool::PAD);
-        // SAFETY: 16 bytes at `start + at` are inside `bytes` as `at < len` and PAD (16) bytes follow; `to` has room for
-        // `len + 16` bytes; the two cannot overlap, as `out` is borrowed for writing. `len` bytes are initialised.
-        unsafe {
-            let from = self.bytes.as_ptr().add(start);
-            let mut at = 0;
-            loop {
-                to.add(at)
-                    .cast::<[u8; 16]>()
-                    .write(from.add(at).cast::<[u8; 16]>().read());
-                at += 16;
-                if at >= len {
-                    break;
-                }
-            }
-            out.set_len(out.len() + len);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-    use alloc::string::String;
-
-    fn text(f: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::from(*b"<");
-        f(&mut out);
-        String::from_utf8(out).unwrap()[1..].into()
-    }
-
-    #[test]
-    fn numbers() {
-        let mut values: Vec<u64> = (0..64).flat_map(|s| [u64::MAX >> s, 1 << s]).collect();
-        let mut power = 1u64;
-        for _ in 0..20 {
-            values.extend([power.wrapping_sub(1), power, power.wrapping_add(1)]);
-            power = power.wrapping_mul(10);
-        }
-        values.extend((0..2000).map(|i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 64)));
-        for v in values {
-            assert_eq!(text(|o| dec(o, v)), format!("{v}"));
-            assert_eq!(text(|o| dec_signed(o, v as i64)), format!("{}", v as i64));
-            assert_eq!(text(|o| hex(o, v)), format!("{v:x}"));
-            assert_eq!(text(|o| hex_zero(o, v, 7)), format!("{v:07x}"));
-            assert_eq!(digits(v, &mut [0; DEC_MAX]), format!("{v}").as_bytes());
-        }
-    }
-
-    #[test]
-    fn padding() {
-        let check = |got: String, want: &str| assert_eq!(got, want);
-        check(text(|o| dec_right(o, 42, 5, b' ')), "   42");
-        check(text(|o| dec_right(o, 42, 5, b'0')), "00042");
-        check(text(|o| dec_right(o, 123_456, 5, b'0')), "123456");
-        check(text(|o| dec_signed_left(o, -1, 7)), "-1     ");
-        check(text(|o| dec_signed_right(o, -1, 7)), "     -1");
-        check(text(|o| seconds(o, 4_236_631_431_999, 5)), " 4236.631431");
-        check(text(|o| seconds(o, 999, 5)), "    0.000000");
-        check(text(|o| seconds(o, 1_795_230_585_945_638_000, 5)), "1795230585.945638");
-        check(text(|o| right(o, b"bash", 6)), "  bash");
-        check(text(|o| right(o, b"bash", 2)), "bash");
-        check(text(|o| left(o, b"bash", 6)), "bash  ");
-        check(text(|o| hex_zero(o, 0, 16)), "0000000000000000");
-        check(text(|o| hex_zero(o, 0, 99)), "0000000000000000");
-    }
-
-    #[test]
-    fn nul() {
-        for len in 0..20 {
-            for end in 0..=len {
-                let mut bytes = [0xffu8, 0x80, 0x01, 0x7f, b'a'].repeat(4);
-                bytes.truncate(len);
-                let mut out = Vec::new();
-                until_nul(&mut out, &bytes);
-                assert_eq!(out, bytes);
-                if end < len {
-                    bytes[end] = 0;
-                    bytes[len - 1] = 0;
-                }
-                out.clear();
-                until_nul(&mut out, &bytes);
-                assert_eq!(out, bytes[..end]);
-            }
-        }
-    }
-
-    #[test]
-    fn pool() {
-        let mut pool = Pool::new();
-        let empty = pool.add(b"");
-        assert_eq!(text(|o| pool.append(o, empty)), "");
-        let long = "a long piece of text, longer than 2 * 16 bytes";
-        let pieces = [
-            "=",
-            "0123456789abcdef",
-            "0123456789abcdef0",
-            long,
-            "",
-            "piece",
-        ];
-        let spans: Vec<Span> = pieces.iter().map(|p| pool.add(p.as_bytes())).collect();
-        for (piece, span) in pieces.iter().zip(&spans) {
-            assert_eq!(pool.get(*span), piece.as_bytes());
-            assert_eq!(text(|o| pool.append(o, *span)), *piece);
-        }
-        let foreign = Span { start: 90, len: 90 };
-        assert_eq!(text(|o| pool.append(o, foreign)), "");
-        assert_eq!(pool.get(foreign), b"");
-    }
-}
+mod tests;

@@ -7,15 +7,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::event::print_fmt::literal::Buf;
+use crate::event::record::MAX_PAYLOAD;
 use crate::event::tracepoint::Tracepoint;
 
 pub mod section;
-
-/// Largest payload of a record: what a 4 KiB sub-buffer can hold (16 bytes page header, 8 bytes of entry header).
-pub const MAX_PAYLOAD: usize = 4072;
-
-/// Bytes of the common fields at the start of every record.
-pub const HEAD: usize = 8;
 
 /// One event as its macro declared it.
 pub struct EventDecl {
@@ -163,13 +159,18 @@ impl FieldDecl {
             "the fixed part of an event must fit into one sub-buffer: at most 4072 bytes"
         );
         if let Some(ctype) = ctype {
-            check_ctype(ctype, shape.elem, shape.signed);
+            check_ctype(name, ctype, shape.elem, shape.signed);
             shape.ctype = ctype;
             if let (Kind::Array(n), true) = (shape.kind, same(ctype.as_bytes(), b"char")) {
                 shape.kind = Kind::Chars(n);
             }
         }
-        FieldDecl { name: without_raw(name), shape, offset: offset as u16, size: size as u16 }
+        FieldDecl {
+            name: without_raw(name),
+            shape,
+            offset: offset as u16,
+            size: size as u16,
+        }
     }
 
     /// The C declaration as `format` has it after `field:`: `pid_t pid`, `char comm[16]`, `__data_loc char[] name`.
@@ -184,7 +185,10 @@ impl FieldDecl {
 
     /// What `signed:` says: arrays count as their elements, strings and places of dynamic data are unsigned.
     pub fn signed(&self) -> bool {
-        !matches!(self.shape.kind, Kind::Chars(_) | Kind::DynStr | Kind::DynArray) && self.shape.signed
+        !matches!(
+            self.shape.kind,
+            Kind::Chars(_) | Kind::DynStr | Kind::DynArray
+        ) && self.shape.signed
     }
 }
 
@@ -218,7 +222,10 @@ pub const fn system_name(text: &'static str) -> &'static str {
 /// Refuses what cannot be a directory in `events` nor a word of `set_event`.
 const fn check_name(name: &str) {
     let bytes = name.as_bytes();
-    assert!(!bytes.is_empty() && bytes.len() < 64, "a name of an event or system has 1 to 63 characters");
+    assert!(
+        !bytes.is_empty() && bytes.len() < 64,
+        "a name of an event or system has 1 to 63 characters"
+    );
     let mut i = 0;
     while i < bytes.len() {
         assert!(
@@ -282,18 +289,38 @@ const C_TYPES: &[(&str, u8, bool)] = &[
 ];
 
 /// Refuses `i32 as "long"`: tools read the size from the type's name.
-const fn check_ctype(ctype: &str, elem: u8, signed: bool) {
+const fn check_ctype(field: &str, ctype: &str, elem: u8, signed: bool) {
     let mut i = 0;
     while i < C_TYPES.len() {
         let (name, size, sign) = C_TYPES[i];
         // A Rust i8 or u8 may both be called char; the kernel shows it as unsigned.
         let sign_matters = elem != 1 || !same(name.as_bytes(), b"char");
-        let size = if size == 0 { size_of::<usize>() as u8 } else { size };
+        let size = if size == 0 {
+            size_of::<usize>() as u8
+        } else {
+            size
+        };
         if same(name.as_bytes(), ctype.as_bytes()) {
-            assert!(size == elem, "this C type has another size than the Rust type of the field");
-            assert!(!sign_matters || sign == signed, "this C type has another sign than the Rust type of the field");
+            if size != elem {
+                refuse(field, ctype, "has another size than the Rust type");
+            }
+            if sign_matters && sign != signed {
+                refuse(field, ctype, "has another sign than the Rust type");
+            }
             return;
         }
         i += 1;
     }
+}
+
+/// A compile error about `field: … as "ctype"`.
+const fn refuse(field: &str, ctype: &str, why: &str) -> ! {
+    let mut message = Buf::new();
+    message.push_all(b"field `");
+    message.push_all(field.as_bytes());
+    message.push_all(b"`: C's `");
+    message.push_all(ctype.as_bytes());
+    message.push_all(b"` ");
+    message.push_all(why.as_bytes());
+    panic!("{}", message.as_str());
 }

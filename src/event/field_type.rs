@@ -4,14 +4,14 @@
 //! The fixed part of a record is a C structure of [`FieldType::Slot`]s behind the common fields. Dynamic strings and
 //! arrays have a `u32` there (offset in the low, length in the high half, `__data_loc`), and their bytes behind it.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::ffi::CStr;
 use core::fmt;
-use core::marker::PhantomData;
-use core::ptr;
 
 use crate::event::declare::{Kind, Shape};
+use crate::event::record::Tail;
+
+mod text;
+
+pub use text::{Bytes, Chars, DynArray, DynStr, Elements, Text};
 
 /// A type that a field of a trace event can have.
 ///
@@ -61,64 +61,10 @@ pub trait Assign<V> {
     fn assign(self) -> V;
 }
 
-/// Where dynamic data goes: behind the fixed part, field after field.
-pub struct Tail {
-    record: *mut u8,
-    at: usize,
-    /// End of what may be written.
-    limit: usize,
-    /// Dynamic fields still to come, each of which is sure of one byte.
-    left: usize,
-}
-
-impl Tail {
-    /// The tail of `record`, whose dynamic data starts at `at` and ends before `limit`, for `left` dynamic fields.
-    ///
-    /// # Safety
-    /// `record` must be valid for writes of `limit` bytes, and `at + left <= limit <= 65535`.
-    #[inline(always)]
-    pub unsafe fn new(record: *mut u8, at: usize, limit: usize, left: usize) -> Tail {
-        debug_assert!(at + left <= limit && limit <= 0xffff);
-        Tail { record, at, limit, left }
-    }
-
-    /// Where the dynamic data ends so far.
-    #[inline(always)]
-    pub fn end(&self) -> usize {
-        self.at
-    }
-
-    /// Appends `len` bytes and, for strings, a NUL; cuts to whole elements of what fits. Returns the `__data_loc`.
-    #[inline(always)]
-    fn put(&mut self, data: *const u8, len: usize, elem: usize, nul: bool) -> u32 {
-        self.left -= 1;
-        let room = self.limit - self.at - self.left - usize::from(nul);
-        let len = if len <= room { len } else { room / elem * elem };
-        let at = self.at;
-        // SAFETY: `at + len + nul <= limit - left`, and the record is writable up to the limit (`new`). The data is
-        // the caller's slice, which cannot overlap a record that nobody else has seen.
-        unsafe {
-            ptr::copy_nonoverlapping(data, self.record.add(at), len);
-            if nul {
-                *self.record.add(at + len) = 0;
-            }
-        }
-        let len = len + usize::from(nul);
-        self.at += len;
-        (at as u32) | ((len as u32) << 16)
-    }
-}
-
-/// The bytes that a `__data_loc` points to; nothing if it points outside of the record.
-fn dynamic(loc: u32, record: &[u8]) -> &[u8] {
-    let (at, len) = ((loc & 0xffff) as usize, (loc >> 16) as usize);
-    record.get(at..at + len).unwrap_or_default()
-}
-
-/// A scalar that arrays can be made of: valid for any bytes, no padding.
+/// A scalar that arrays can be made of.
 ///
 /// # Safety
-/// Every bit pattern must be a value.
+/// Every bit pattern must be a value, and there must be no padding.
 pub unsafe trait Element: Copy + fmt::Debug + 'static {
     /// Its shape as a field.
     const SHAPE: Shape;
@@ -177,7 +123,12 @@ unsafe impl FieldType for bool {
     type Slot = u8;
     type Value<'a> = bool;
     type View<'a> = bool;
-    const SHAPE: Shape = Shape { ctype: "bool", kind: Kind::Bool, elem: 1, signed: false };
+    const SHAPE: Shape = Shape {
+        ctype: "bool",
+        kind: Kind::Bool,
+        elem: 1,
+        signed: false,
+    };
 
     #[inline(always)]
     unsafe fn store(value: bool, slot: *mut u8, _tail: &mut Tail) {
@@ -237,7 +188,10 @@ unsafe impl<E: Element, const N: usize> FieldType for [E; N] {
     type Slot = [E; N];
     type Value<'a> = [E; N];
     type View<'a> = [E; N];
-    const SHAPE: Shape = Shape { kind: Kind::Array(N), ..E::SHAPE };
+    const SHAPE: Shape = Shape {
+        kind: Kind::Array(N),
+        ..E::SHAPE
+    };
 
     #[inline(always)]
     unsafe fn store(value: [E; N], slot: *mut [E; N], _tail: &mut Tail) {
@@ -261,268 +215,6 @@ impl<E: Element, const N: usize> Assign<[E; N]> for &[E; N] {
     #[inline(always)]
     fn assign(self) -> [E; N] {
         *self
-    }
-}
-
-/// `char[N]`: text of at most N bytes that ends at the first NUL, such as the name of a task (`Chars<16>`).
-///
-/// Assigned from a `&str`, `&[u8]` or `&CStr` it keeps the first N - 1 bytes; from `[u8; N]` all of them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Chars<const N: usize>(pub [u8; N]);
-
-impl<const N: usize> Chars<N> {
-    /// The text of `bytes`, cut to N - 1 bytes, the rest zero.
-    #[inline]
-    pub fn new(bytes: &[u8]) -> Chars<N> {
-        let mut all = [0; N];
-        let len = bytes.len().min(N.saturating_sub(1));
-        all[..len].copy_from_slice(&bytes[..len]);
-        Chars(all)
-    }
-
-    /// The text's bytes, up to the first NUL.
-    pub fn as_bytes(&self) -> &[u8] {
-        until_nul(&self.0)
-    }
-}
-
-/// The bytes before the first NUL.
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len())]
-}
-
-impl<const N: usize> fmt::Display for Chars<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&String::from_utf8_lossy(self.as_bytes()))
-    }
-}
-
-impl<const N: usize> fmt::Debug for Chars<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
-    }
-}
-
-// SAFETY: the slot is an array of bytes.
-unsafe impl<const N: usize> FieldType for Chars<N> {
-    type Slot = [u8; N];
-    type Value<'a> = Chars<N>;
-    type View<'a> = Chars<N>;
-    const SHAPE: Shape = Shape { ctype: "char", kind: Kind::Chars(N), elem: 1, signed: false };
-
-    #[inline(always)]
-    unsafe fn store(value: Chars<N>, slot: *mut [u8; N], _tail: &mut Tail) {
-        // SAFETY: the caller vouches for `slot`.
-        unsafe { slot.write(value.0) }
-    }
-
-    fn view(slot: [u8; N], _record: &[u8]) -> Chars<N> {
-        Chars(slot)
-    }
-}
-
-macro_rules! chars_from {
-    ($($from:ty: |$value:ident| $bytes:expr;)*) => { $(
-        impl<const N: usize> Assign<Chars<N>> for $from {
-            #[inline(always)]
-            fn assign(self) -> Chars<N> {
-                let $value = self;
-                $bytes
-            }
-        }
-    )* };
-}
-
-chars_from! {
-    Chars<N>: |chars| chars;
-    &Chars<N>: |chars| *chars;
-    [u8; N]: |bytes| Chars(bytes);
-    &[u8; N]: |bytes| Chars(*bytes);
-    &[u8]: |bytes| Chars::new(bytes);
-    &str: |text| Chars::new(text.as_bytes());
-    &String: |text| Chars::new(text.as_bytes());
-    &CStr: |text| Chars::new(text.to_bytes());
-}
-
-/// `__data_loc char[]`: a string that takes as much room in the record as it needs.
-///
-/// Assigned from `&str`, `&String`, `&[u8]` or `&CStr`. A string that would not fit into a sub-buffer is cut.
-pub struct DynStr {
-    _no_value: (),
-}
-
-/// The bytes of a string for a [`DynStr`] field, without a NUL.
-#[derive(Clone, Copy)]
-pub struct Bytes<'a>(pub &'a [u8]);
-
-// SAFETY: the slot is a u32, written whole.
-unsafe impl FieldType for DynStr {
-    type Slot = u32;
-    type Value<'a> = Bytes<'a>;
-    type View<'a> = Text<'a>;
-    const SHAPE: Shape = Shape { ctype: "char", kind: Kind::DynStr, elem: 1, signed: false };
-    const DYNAMIC: bool = true;
-
-    #[inline(always)]
-    fn dynamic_len(value: &Bytes<'_>) -> usize {
-        value.0.len() + 1
-    }
-
-    #[inline(always)]
-    unsafe fn store(value: Bytes<'_>, slot: *mut u32, tail: &mut Tail) {
-        let loc = tail.put(value.0.as_ptr(), value.0.len(), 1, true);
-        // SAFETY: the caller vouches for `slot`.
-        unsafe { slot.write(loc) }
-    }
-
-    fn view(slot: u32, record: &[u8]) -> Text<'_> {
-        Text(until_nul(dynamic(slot, record)))
-    }
-}
-
-macro_rules! bytes_from {
-    ($($from:ty: |$value:ident| $bytes:expr;)*) => { $(
-        impl<'a> Assign<Bytes<'a>> for $from {
-            #[inline(always)]
-            fn assign(self) -> Bytes<'a> {
-                let $value = self;
-                Bytes($bytes)
-            }
-        }
-    )* };
-}
-
-bytes_from! {
-    &'a str: |text| text.as_bytes();
-    &'a String: |text| text.as_bytes();
-    &'a [u8]: |bytes| bytes;
-    &'a Vec<u8>: |bytes| bytes;
-    &'a CStr: |text| text.to_bytes();
-    Text<'a>: |text| text.0;
-}
-
-impl<'a, const N: usize> Assign<Bytes<'a>> for &'a [u8; N] {
-    #[inline(always)]
-    fn assign(self) -> Bytes<'a> {
-        Bytes(self)
-    }
-}
-
-impl<'a, const N: usize> Assign<Bytes<'a>> for &'a Chars<N> {
-    #[inline(always)]
-    fn assign(self) -> Bytes<'a> {
-        Bytes(self.as_bytes())
-    }
-}
-
-/// A recorded string, as a text made in Rust sees it. Bytes that are no UTF-8 show as U+FFFD.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Text<'a>(&'a [u8]);
-
-impl<'a> Text<'a> {
-    /// The string's bytes.
-    pub fn as_bytes(&self) -> &'a [u8] {
-        self.0
-    }
-}
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&String::from_utf8_lossy(self.0))
-    }
-}
-
-impl fmt::Debug for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(self.0), f)
-    }
-}
-
-/// `__data_loc T[]`: an array that takes as much room in the record as it needs; assigned from `&[T]`, `&Vec<T>` or
-/// `&[T; N]`. What would not fit into a sub-buffer is cut off.
-pub struct DynArray<T> {
-    _no_value: PhantomData<T>,
-}
-
-// SAFETY: the slot is a u32, written whole.
-unsafe impl<E: Element> FieldType for DynArray<E> {
-    type Slot = u32;
-    type Value<'a> = &'a [E];
-    type View<'a> = Elements<'a, E>;
-    const SHAPE: Shape = Shape { kind: Kind::DynArray, ..E::SHAPE };
-    const DYNAMIC: bool = true;
-
-    #[inline(always)]
-    fn dynamic_len(value: &&[E]) -> usize {
-        size_of_val(*value)
-    }
-
-    #[inline(always)]
-    unsafe fn store(value: &[E], slot: *mut u32, tail: &mut Tail) {
-        let loc = tail.put(value.as_ptr().cast(), size_of_val(value), size_of::<E>(), false);
-        // SAFETY: the caller vouches for `slot`.
-        unsafe { slot.write(loc) }
-    }
-
-    fn view(slot: u32, record: &[u8]) -> Elements<'_, E> {
-        Elements { bytes: dynamic(slot, record), of: PhantomData }
-    }
-}
-
-macro_rules! elements_from {
-    ($([$($generic:tt)*] $from:ty;)*) => { $(
-        impl<'a, E: Element, $($generic)*> Assign<&'a [E]> for $from {
-            #[inline(always)]
-            fn assign(self) -> &'a [E] {
-                self
-            }
-        }
-    )* };
-}
-
-elements_from! {
-    [] &'a [E];
-    [] &'a Vec<E>;
-    [const N: usize] &'a [E; N];
-}
-
-/// A recorded array, as a text made in Rust sees it.
-#[derive(Clone, Copy)]
-pub struct Elements<'a, E> {
-    bytes: &'a [u8],
-    of: PhantomData<E>,
-}
-
-impl<'a, E: Element> Elements<'a, E> {
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.bytes.len() / size_of::<E>()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// One element.
-    pub fn get(&self, index: usize) -> Option<E> {
-        let at = index.checked_mul(size_of::<E>())?;
-        let bytes = self.bytes.get(at..)?.get(..size_of::<E>())?;
-        // SAFETY: the bytes are there, and any bytes are an element.
-        Some(unsafe { bytes.as_ptr().cast::<E>().read_unaligned() })
-    }
-
-    /// All elements.
-    pub fn iter(&self) -> impl Iterator<Item = E> + use<'a, E> {
-        let all = Elements { bytes: self.bytes, of: PhantomData };
-        (0..self.len()).map_while(move |i| all.get(i))
-    }
-}
-
-impl<E: Element> fmt::Debug for Elements<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -566,7 +258,7 @@ macro_rules! field_type {
             unsafe fn store(
                 $value: $type,
                 slot: *mut $int,
-                _tail: &mut $crate::event::field_type::Tail,
+                _tail: &mut $crate::event::record::Tail,
             ) {
                 let raw: $int = $to;
                 // SAFETY: the caller vouches for `slot`.

@@ -56,6 +56,10 @@ pub struct Event {
 }
 
 /// How the records of an event become text.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each event, and nearly all are programs"
+)]
 pub enum Renderer {
     /// The compiled `print fmt`.
     Program(Program),
@@ -108,7 +112,9 @@ impl Event {
             Class::SyscallEnter(call) => syscall::enter_fields(call),
             Class::SyscallExit(_) => syscall::exit_fields(),
             Class::Plain => {
-                let field = |f: &crate::event::declare::FieldDecl| Field::new(&f.declaration(), f.offset, f.size, f.signed());
+                let field = |f: &crate::event::declare::FieldDecl| {
+                    Field::new(&f.declaration(), f.offset, f.size, f.signed())
+                };
                 decl.fields.iter().map(field).collect()
             }
         };
@@ -120,8 +126,11 @@ impl Event {
             (Class::Plain, Print::Class) => ("\"\"".into(), None),
         };
         // Also what is not used here has to be C that tools can read.
-        let program = Program::compile(&print_fmt, &fields)
-            .map_err(|error| BuildError::PrintFmt { event: Place::of(decl), error: Arc::new(error) })?;
+        let program =
+            Program::compile(&print_fmt, &fields).map_err(|error| BuildError::PrintFmt {
+                event: Place::of(decl),
+                error: Arc::new(error),
+            })?;
         let renderer = match (decl.class, rust) {
             (Class::SyscallEnter(call), _) => Renderer::SyscallEnter(call),
             (Class::SyscallExit(call), _) => Renderer::SyscallExit(call),
@@ -146,8 +155,11 @@ impl Event {
 
     /// One of ftrace's own.
     fn builtin(b: &builtin::Builtin) -> Event {
-        let fields: Vec<_> =
-            b.fields.iter().map(|&(decl, offset, size, signed)| Field::new(decl, offset, size, signed)).collect();
+        let fields: Vec<_> = b
+            .fields
+            .iter()
+            .map(|&(decl, offset, size, signed)| Field::new(decl, offset, size, signed))
+            .collect();
         let renderer = match Program::compile(b.print_fmt, &fields) {
             _ if b.id == RAW_DATA_ID => Renderer::RawData,
             Ok(program) => Renderer::Program(program),
@@ -169,7 +181,9 @@ impl Event {
 
 /// The bytes of a raw marker, in whole words as the kernel shows them.
 fn raw_data(record: &[u8], out: &mut Vec<u8>) {
-    let id = record.get(8..12).map_or(0, |b| u32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+    let id = record
+        .get(8..12)
+        .map_or(0, |b| u32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
     out.extend_from_slice(b"# ");
     text::hex(out, u64::from(id));
     out.extend_from_slice(b" buf:");
@@ -193,7 +207,10 @@ fn plain_print_fmt(decl: &EventDecl) -> String {
             Kind::Chars(_) => ("%s".into(), alloc::format!("REC->{name}")),
             Kind::DynStr => ("%s".into(), alloc::format!("__get_str({name})")),
             Kind::Pointer => ("%p".into(), alloc::format!("REC->{name}")),
-            Kind::Array(n) => ("%s".into(), alloc::format!("__print_array(REC->{name}, {n}, {})", shape.elem)),
+            Kind::Array(n) => (
+                "%s".into(),
+                alloc::format!("__print_array(REC->{name}, {n}, {})", shape.elem),
+            ),
             Kind::DynArray => (
                 "%s".into(),
                 alloc::format!(
@@ -203,7 +220,10 @@ fn plain_print_fmt(decl: &EventDecl) -> String {
             ),
             Kind::Int | Kind::Bool | Kind::Opaque => {
                 let letter = if shape.signed { "d" } else { "u" };
-                (alloc::format!("%{long}{letter}"), alloc::format!("REC->{name}"))
+                (
+                    alloc::format!("%{long}{letter}"),
+                    alloc::format!("REC->{name}"),
+                )
             }
         };
         format.push_str(&alloc::format!("{name}={conversion}"));
@@ -223,7 +243,10 @@ pub struct Place {
 
 impl Place {
     fn of(decl: &EventDecl) -> Place {
-        Place { event: alloc::format!("{}:{}", decl.system, decl.name), source: decl.place() }
+        Place {
+            event: alloc::format!("{}:{}", decl.system, decl.name),
+            source: decl.place(),
+        }
     }
 }
 
@@ -266,13 +289,24 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BuildError::Duplicate { event, sources: [a, b] } => write!(f, "event {event} is declared twice: {a} and {b}"),
-            BuildError::Reserved(place) => write!(f, "event {place}: the system {FTRACE} is ftrace's own"),
+            BuildError::Duplicate {
+                event,
+                sources: [a, b],
+            } => write!(f, "event {event} is declared twice: {a} and {b}"),
+            BuildError::Reserved(place) => {
+                write!(f, "event {place}: the system {FTRACE} is ftrace's own")
+            }
             BuildError::PrintFmt { event, error } => write!(f, "event {event}: print fmt: {error}"),
             BuildError::TooMany { events, first_id } => {
-                write!(f, "{events} events from id {first_id} on do not end before {LAST_ID}")
+                write!(
+                    f,
+                    "{events} events from id {first_id} on do not end before {LAST_ID}"
+                )
             }
-            BuildError::FirstId(id) => write!(f, "ids of declared events begin at {FIRST_FREE_ID}, not {id}"),
+            BuildError::FirstId(id) => write!(
+                f,
+                "ids of declared events begin at {FIRST_FREE_ID}, not {id}"
+            ),
         }
     }
 }
@@ -308,10 +342,21 @@ impl Registry {
         }
         let mut decls: Vec<&'static EventDecl> = decls.into_iter().collect();
         // The address makes the order total; it decides nothing but which of two duplicates is named first.
-        let key = |d: &&'static EventDecl| (d.system, d.name, d.file, d.line, core::ptr::from_ref(*d) as usize);
+        let key = |d: &&'static EventDecl| {
+            (
+                d.system,
+                d.name,
+                d.file,
+                d.line,
+                core::ptr::from_ref(*d) as usize,
+            )
+        };
         decls.sort_unstable_by_key(key);
         decls.dedup_by_key(|d| core::ptr::from_ref(*d));
-        if let Some(pair) = decls.windows(2).find(|p| (p[0].system, p[0].name) == (p[1].system, p[1].name)) {
+        if let Some(pair) = decls
+            .windows(2)
+            .find(|p| (p[0].system, p[0].name) == (p[1].system, p[1].name))
+        {
             return Err(BuildError::Duplicate {
                 event: Place::of(pair[0]).event,
                 sources: [pair[0].place(), pair[1].place()],
@@ -320,14 +365,23 @@ impl Registry {
         if let Some(decl) = decls.iter().find(|d| d.system == FTRACE) {
             return Err(BuildError::Reserved(Place::of(decl)));
         }
-        if decls.len() > usize::from(LAST_ID.saturating_sub(first_id)) + 1 {
-            return Err(BuildError::TooMany { events: decls.len(), first_id });
+        if decls.len() > usize::from((LAST_ID + 1).saturating_sub(first_id)) {
+            return Err(BuildError::TooMany {
+                events: decls.len(),
+                first_id,
+            });
         }
-        let mut events: Vec<Arc<Event>> = builtin::BUILTIN.iter().map(|b| Arc::new(Event::builtin(b))).collect();
+        let mut events: Vec<Arc<Event>> = builtin::BUILTIN
+            .iter()
+            .map(|b| Arc::new(Event::builtin(b)))
+            .collect();
         for (id, decl) in (first_id..).zip(decls) {
             events.push(Arc::new(Event::declared(decl, id)?));
         }
-        let by_name = events.iter().map(|e| ((e.system.clone(), e.name.clone()), e.clone())).collect();
+        let by_name = events
+            .iter()
+            .map(|e| ((e.system.clone(), e.name.clone()), e.clone()))
+            .collect();
         Ok(Registry { events, by_name })
     }
 
@@ -337,7 +391,11 @@ impl Registry {
         // Declared ids are consecutive and last, so the place can be computed from the end.
         let last = self.events.last()?;
         let back = usize::from(last.id.checked_sub(id)?);
-        if let Some(event) = self.events.len().checked_sub(1 + back).and_then(|i| self.events.get(i))
+        if let Some(event) = self
+            .events
+            .len()
+            .checked_sub(1 + back)
+            .and_then(|i| self.events.get(i))
             && event.id == id
         {
             return Some(event);
@@ -348,7 +406,8 @@ impl Registry {
 
     /// The event of this name.
     pub fn find(&self, system: &str, name: &str) -> Option<&Arc<Event>> {
-        self.by_name.get(&(Cow::Owned(system.into()), Cow::Owned(name.into())))
+        self.by_name
+            .get(&(Cow::Owned(system.into()), Cow::Owned(name.into())))
     }
 
     /// What `available_events` lists, in its order: all but ftrace's own, newest (highest id) first.

@@ -7,6 +7,7 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::declare::SyscallDecl;
 use super::field::{Field, dynamic, load, until_nul};
@@ -47,6 +48,77 @@ pub struct SyscallExit {
     pub ret: i64,
 }
 
+/// A value as a register holds it: what the arguments of `trace_sys_enter_NAME` may be.
+///
+/// An `int` goes into the record as compilers pass it: the upper half of the register is zero.
+pub trait Word: Copy {
+    /// The register.
+    fn word(self) -> u64;
+}
+
+macro_rules! words {
+    ($($type:ty: |$value:ident| $word:expr;)*) => { $(
+        impl Word for $type {
+            #[inline(always)]
+            fn word(self) -> u64 {
+                let $value = self;
+                $word
+            }
+        }
+    )* };
+}
+
+words! {
+    u64: |value| value;
+    i64: |value| value as u64;
+    usize: |value| value as u64;
+    isize: |value| value as u64;
+    u32: |value| value.into();
+    i32: |value| (value as u32).into();
+    u16: |value| value.into();
+}
+
+impl<T> Word for *const T {
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+impl<T> Word for *mut T {
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self as u64
+    }
+}
+
+/// The text of a path: what stands for it among the arguments of `trace_sys_enter_NAME`.
+pub trait PathText<'a>: Copy {
+    /// Its bytes, without a NUL.
+    fn bytes(self) -> &'a [u8];
+}
+
+impl<'a> PathText<'a> for &'a [u8] {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self
+    }
+}
+
+impl<'a> PathText<'a> for &'a str {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self.as_bytes()
+    }
+}
+
+impl<'a> PathText<'a> for &'a CStr {
+    #[inline(always)]
+    fn bytes(self) -> &'a [u8] {
+        self.to_bytes()
+    }
+}
+
 fn number_field() -> Field {
     Field::new("int __syscall_nr", 8, 4, true)
 }
@@ -56,11 +128,21 @@ pub fn enter_fields(call: &SyscallDecl) -> Vec<Field> {
     let mut fields = vec![number_field()];
     let mut offset = ARGS as u16;
     for arg in call.args {
-        fields.push(Field::new(&alloc::format!("{} {}", arg.ctype, arg.name), offset, 8, false));
+        fields.push(Field::new(
+            &alloc::format!("{} {}", arg.ctype, arg.name),
+            offset,
+            8,
+            false,
+        ));
         offset += 8;
     }
     for arg in call.args.iter().filter(|a| a.path) {
-        fields.push(Field::new(&alloc::format!("__data_loc char[] __{}_val", arg.name), offset, 4, false));
+        fields.push(Field::new(
+            &alloc::format!("__data_loc char[] __{}_val", arg.name),
+            offset,
+            4,
+            false,
+        ));
         offset += 4;
     }
     fields
@@ -139,21 +221,37 @@ mod tests {
     use crate::event::format::format_text;
 
     const fn arg(name: &'static str, ctype: &'static str) -> SyscallArg {
-        SyscallArg { name, ctype, path: false }
+        SyscallArg {
+            name,
+            ctype,
+            path: false,
+        }
     }
 
-    static GETPID: SyscallDecl = SyscallDecl { name: "getpid", nr: 39, args: &[] };
+    static GETPID: SyscallDecl = SyscallDecl {
+        name: "getpid",
+        nr: 39,
+        args: &[],
+    };
     static READ: SyscallDecl = SyscallDecl {
         name: "read",
         nr: 0,
-        args: &[arg("fd", "unsigned int"), arg("buf", "char *"), arg("count", "size_t")],
+        args: &[
+            arg("fd", "unsigned int"),
+            arg("buf", "char *"),
+            arg("count", "size_t"),
+        ],
     };
     static OPENAT: SyscallDecl = SyscallDecl {
         name: "openat",
         nr: 257,
         args: &[
             arg("dfd", "int"),
-            SyscallArg { name: "filename", ctype: "const char *", path: true },
+            SyscallArg {
+                name: "filename",
+                ctype: "const char *",
+                path: true,
+            },
             arg("flags", "int"),
             arg("mode", "umode_t"),
         ],
@@ -162,22 +260,45 @@ mod tests {
     #[test]
     fn formats_are_the_kernels() {
         let golden = |name: &str| {
-            let path = alloc::format!("{}/tests/golden/formats/syscalls/{name}", env!("CARGO_MANIFEST_DIR"));
+            let path = alloc::format!(
+                "{}/tests/golden/formats/syscalls/{name}",
+                env!("CARGO_MANIFEST_DIR")
+            );
             std::fs::read_to_string(path).expect("golden format")
         };
         let check = |name: &str, fields: &[Field], print_fmt: &str| {
             let golden = golden(name);
-            let id = golden.lines().nth(1).and_then(|l| l.strip_prefix("ID: ")).expect("id");
-            assert_eq!(format_text(name, id.parse().expect("number"), fields, print_fmt), golden);
+            let id = golden
+                .lines()
+                .nth(1)
+                .and_then(|l| l.strip_prefix("ID: "))
+                .expect("id");
+            assert_eq!(
+                format_text(name, id.parse().expect("number"), fields, print_fmt),
+                golden
+            );
         };
-        check("sys_enter_getpid", &enter_fields(&GETPID), &enter_print_fmt(&GETPID));
-        check("sys_enter_read", &enter_fields(&READ), &enter_print_fmt(&READ));
+        check(
+            "sys_enter_getpid",
+            &enter_fields(&GETPID),
+            &enter_print_fmt(&GETPID),
+        );
+        check(
+            "sys_enter_read",
+            &enter_fields(&READ),
+            &enter_print_fmt(&READ),
+        );
         check("sys_exit_openat", &exit_fields(), EXIT_PRINT_FMT);
     }
 
     #[test]
     fn paths_have_their_text() {
-        let format = format_text("sys_enter_openat", 1, &enter_fields(&OPENAT), &enter_print_fmt(&OPENAT));
+        let format = format_text(
+            "sys_enter_openat",
+            1,
+            &enter_fields(&OPENAT),
+            &enter_print_fmt(&OPENAT),
+        );
         assert!(format.ends_with(
             "\tfield:umode_t mode;\toffset:40;\tsize:8;\tsigned:0;\n\
              \tfield:__data_loc char[] __filename_val;\toffset:48;\tsize:4;\tsigned:0;\n\n\
@@ -189,24 +310,50 @@ mod tests {
 
     #[test]
     fn texts() {
-        let words = |words: &[u64]| words.iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>();
+        let words = |words: &[u64]| {
+            words
+                .iter()
+                .flat_map(|w| w.to_ne_bytes())
+                .collect::<Vec<u8>>()
+        };
         let check = |text: &dyn Fn(&[u8], &mut Vec<u8>), record: &[u8], expected: &str| {
             let mut out = vec![];
             text(record, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected);
         };
-        check(&|r, o| render_enter(&GETPID, r, o), &words(&[0, 39]), "sys_getpid()");
-        check(&|r, o| render_enter(&READ, r, o), &words(&[0, 0, 9, 10, 0xffff_ffff_ffff_ffff]),
-            "sys_read(fd: 9, buf: 0xa, count: 0xffffffffffffffff)");
-        check(&|r, o| render_exit(&READ, r, o), &words(&[0, 0, -2i64 as u64]), "sys_read -> 0xfffffffffffffffe");
-        check(&|r, o| render_exit(&READ, r, o), &words(&[0]), "sys_read -> 0x0");
+        check(
+            &|r, o| render_enter(&GETPID, r, o),
+            &words(&[0, 39]),
+            "sys_getpid()",
+        );
+        check(
+            &|r, o| render_enter(&READ, r, o),
+            &words(&[0, 0, 9, 10, 0xffff_ffff_ffff_ffff]),
+            "sys_read(fd: 9, buf: 0xa, count: 0xffffffffffffffff)",
+        );
+        check(
+            &|r, o| render_exit(&READ, r, o),
+            &words(&[0, 0, -2i64 as u64]),
+            "sys_read -> 0xfffffffffffffffe",
+        );
+        check(
+            &|r, o| render_exit(&READ, r, o),
+            &words(&[0]),
+            "sys_read -> 0x0",
+        );
         let mut open = words(&[0, 257, 0xffff_ff9c, 0x7f00, 0x80000, 0]);
         open.extend_from_slice(&(52u32 | 12 << 16).to_ne_bytes());
         open.extend_from_slice(b"/etc/passwd\0");
-        check(&|r, o| render_enter(&OPENAT, r, o), &open,
-            "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"/etc/passwd\", flags: 0x80000, mode: 0)");
+        check(
+            &|r, o| render_enter(&OPENAT, r, o),
+            &open,
+            "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"/etc/passwd\", flags: 0x80000, mode: 0)",
+        );
         open.truncate(60);
-        check(&|r, o| render_enter(&OPENAT, r, o), &open,
-            "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"\", flags: 0x80000, mode: 0)");
+        check(
+            &|r, o| render_enter(&OPENAT, r, o),
+            &open,
+            "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"\", flags: 0x80000, mode: 0)",
+        );
     }
 }

@@ -15,18 +15,20 @@ pub use pastey::paste;
 pub use crate::base::error::Result;
 pub use crate::base::patch::Key;
 pub use crate::base::rcu;
-pub use crate::event::declare::{Class, EventDecl, FieldDecl, MAX_PAYLOAD, Print, system_name, without_raw};
-pub use crate::event::field_type::{Assign, FieldType, Tail};
+pub use crate::event::declare::{
+    Class, EventDecl, FieldDecl, Print, SyscallArg, SyscallDecl, system_name, without_raw,
+};
+pub use crate::event::field_type::{Assign, FieldType};
+use crate::event::field_type::{Bytes, DynStr};
+pub use crate::event::print_fmt::display::{Array, Flags, Hex, Symbolic};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
+pub use crate::event::record::{MAX_PAYLOAD, Tail};
+pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
 pub use crate::event::tracepoint::{Changes, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;
 
 use super::KernelTraceOps;
-
-/// What every declaration can name.
-pub mod field_types {
-    pub use crate::event::field_type::{Chars, DynArray, DynStr};
-}
+use crate::event::syscall;
 
 /// Bytes of the buffer on the stack in which a record with dynamic data is made, if it fits.
 const SMALL: usize = 512;
@@ -79,7 +81,11 @@ struct Frame<const N: usize> {
 /// # Safety
 /// `LEN` must be the size of `E`.
 #[inline(always)]
-pub unsafe fn record<E: Entry, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+pub unsafe fn record<E: Entry, const LEN: usize>(
+    file: &EventFile,
+    head: u64,
+    values: E::Values<'_>,
+) {
     if E::DYNAMIC == 0 {
         // SAFETY: a record without dynamic data is `LEN` bytes long.
         unsafe { fill::<E, LEN, LEN>(file, head, values) };
@@ -107,7 +113,11 @@ unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_
 /// `CAP` must be at least the size of `E` plus a byte for each dynamic field; `LEN` the size of `E`, or 0 if it has
 /// dynamic fields.
 #[inline(always)]
-unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(file: &EventFile, head: u64, values: E::Values<'_>) {
+unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(
+    file: &EventFile,
+    head: u64,
+    values: E::Values<'_>,
+) {
     let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
     // SAFETY: the frame is at least as long as the record (the caller), aligned to 8 as the record is at most, and
     // whatever of it is committed has been written before: head and fields here, holes by zeroing, the dynamic data by
@@ -161,7 +171,11 @@ pub const fn c_print(text: &'static [u8]) -> Print {
 ///
 /// # Safety
 /// `func` must be a function of the tracepoint's type, and one that may be called with `data` at any time, by any thread.
-pub unsafe fn register(tracepoint: &'static Tracepoint, func: *const (), data: *const ()) -> Result<()> {
+pub unsafe fn register(
+    tracepoint: &'static Tracepoint,
+    func: *const (),
+    data: *const (),
+) -> Result<()> {
     let mut changes = Changes::new();
     // SAFETY: the caller's promise.
     unsafe { changes.register(tracepoint, Probe { func, data })? };
@@ -173,4 +187,102 @@ pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const
     let mut changes = Changes::new();
     changes.unregister(tracepoint, Probe { func, data })?;
     changes.commit()
+}
+
+/// Calls the listeners of a `sys_enter_NAME`.
+#[cold]
+#[inline(never)]
+pub fn fire_enter(
+    tracepoint: &'static Tracepoint,
+    call: &'static SyscallDecl,
+    args: &[u64],
+    paths: &[&[u8]],
+) {
+    let enter = SyscallEnter { call, args, paths };
+    let guard = rcu::read();
+    for probe in tracepoint.probes(&guard) {
+        // SAFETY: only functions of this type are registered with tracepoints of this class.
+        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallEnter<'_>)>(probe.func) };
+        func(probe.data, &enter);
+    }
+}
+
+/// Calls the listeners of a `sys_exit_NAME`.
+#[cold]
+#[inline(never)]
+pub fn fire_exit(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, ret: i64) {
+    let exit = SyscallExit { call, ret };
+    let guard = rcu::read();
+    for probe in tracepoint.probes(&guard) {
+        // SAFETY: only functions of this type are registered with tracepoints of this class.
+        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallExit)>(probe.func) };
+        func(probe.data, &exit);
+    }
+}
+
+/// Records every `sys_enter_NAME` into an event file, which is the data.
+pub fn enter_probe(file: *const (), enter: &SyscallEnter<'_>) {
+    // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
+    let file = unsafe { &*file.cast::<EventFile>() };
+    let Some(head) = file.begin() else { return };
+    let dynamic = enter
+        .paths
+        .iter()
+        .fold(0usize, |sum, path| sum.saturating_add(path.len() + 1));
+    let size = syscall::enter_size(enter.args.len(), enter.paths.len());
+    if size.saturating_add(dynamic) <= SMALL {
+        fill_enter::<SMALL>(file, head, enter);
+    } else {
+        fill_enter_large(file, head, enter);
+    }
+}
+
+/// Long paths.
+#[cold]
+#[inline(never)]
+fn fill_enter_large(file: &EventFile, head: u64, enter: &SyscallEnter<'_>) {
+    fill_enter::<MAX_PAYLOAD>(file, head, enter);
+}
+
+#[inline(always)]
+fn fill_enter<const CAP: usize>(file: &EventFile, head: u64, enter: &SyscallEnter<'_>) {
+    let (args, paths) = (enter.args, enter.paths);
+    let size = syscall::enter_size(args.len(), paths.len());
+    assert!(args.len() <= syscall::MAX_ARGS && paths.len() <= args.len());
+    const {
+        assert!(
+            syscall::enter_size(syscall::MAX_ARGS, syscall::MAX_ARGS) + syscall::MAX_ARGS <= SMALL
+        )
+    };
+    let mut frame = MaybeUninit::<Frame<CAP>>::uninit();
+    // SAFETY: the fixed part fits (above) and is written here as a whole: head, number, the hole behind it, arguments
+    // and places of paths; the tail keeps to `CAP`.
+    unsafe {
+        let payload = (&raw mut (*frame.as_mut_ptr()).payload).cast::<u8>();
+        payload.cast::<u64>().write(head);
+        payload.add(8).cast::<[i32; 2]>().write([enter.call.nr, 0]);
+        ptr::copy_nonoverlapping(args.as_ptr(), payload.add(syscall::ARGS).cast(), args.len());
+        let mut tail = Tail::new(payload, size, CAP, paths.len());
+        for (i, path) in paths.iter().enumerate() {
+            let place = payload.add(syscall::ARGS + 8 * args.len() + 4 * i).cast();
+            DynStr::store(Bytes(path), place, &mut tail);
+        }
+        file.commit::<0>(payload, tail.end());
+    }
+}
+
+/// Records every `sys_exit_NAME` into an event file, which is the data.
+pub fn exit_probe(file: *const (), exit: &SyscallExit) {
+    // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
+    let file = unsafe { &*file.cast::<EventFile>() };
+    let Some(head) = file.begin() else { return };
+    let mut frame = MaybeUninit::<Frame<{ syscall::EXIT_SIZE }>>::uninit();
+    // SAFETY: three words: head, number with the hole behind it, result.
+    unsafe {
+        let payload = (&raw mut (*frame.as_mut_ptr()).payload).cast::<u8>();
+        payload.cast::<u64>().write(head);
+        payload.add(8).cast::<[i32; 2]>().write([exit.call.nr, 0]);
+        payload.add(16).cast::<i64>().write(exit.ret);
+        file.commit::<{ syscall::EXIT_SIZE }>(payload, syscall::EXIT_SIZE);
+    }
 }

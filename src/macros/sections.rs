@@ -188,7 +188,7 @@ macro_rules! __event_printk {
     };
     (
         $head:tt $kops:tt $system:tt $proto:tt $entry:tt $assign:tt $ident:ident
-        TP_printk $printk:tt $(,)? $($other:tt)+
+        TP_printk $printk:tt $($other:tt)+
     ) => {
         $crate::__private::compile_error! { "define_event_trace!: TP_printk(…) is the last section" }
     };
@@ -253,7 +253,8 @@ macro_rules! __event_emit {
         $($attrs)*
         #[doc = concat!("Fires the event `", stringify!($name), "`: one jump over nothing while nobody listens.")]
         #[inline(always)]
-        #[allow(non_snake_case, private_interfaces, clippy::too_many_arguments)]
+        #[allow(non_snake_case, private_interfaces, dead_code)]
+        #[allow(clippy::too_many_arguments, clippy::not_unsafe_ptr_arg_deref)]
         $($vis)+ fn $trace($($arg: $type),*) {
             if $crate::__static_branch!($key) {
                 $fire($($arg),*)
@@ -271,7 +272,7 @@ macro_rules! __event_emit {
         ///
         /// # Errors
         /// `EEXIST` if this function is registered with this data already.
-        #[allow(non_snake_case, private_interfaces, dead_code)]
+        #[allow(non_snake_case, private_interfaces, dead_code, clippy::not_unsafe_ptr_arg_deref)]
         $($vis)+ fn $register(
             func: fn(*const () $(, $type)*),
             data: *const (),
@@ -284,7 +285,7 @@ macro_rules! __event_emit {
         ///
         /// # Errors
         /// `ENOENT` if this function is not registered with this data.
-        #[allow(non_snake_case, private_interfaces, dead_code)]
+        #[allow(non_snake_case, private_interfaces, dead_code, clippy::not_unsafe_ptr_arg_deref)]
         $($vis)+ fn $unregister(
             func: fn(*const () $(, $type)*),
             data: *const (),
@@ -295,24 +296,36 @@ macro_rules! __event_emit {
         /// Takes values, so that the call site spills nothing while the event is off.
         #[cold]
         #[inline(never)]
-        #[allow(non_snake_case, clippy::too_many_arguments)]
+        #[allow(non_snake_case, dead_code, clippy::too_many_arguments)]
         fn $fire($($arg: $type),*) {
-            <$kops as $crate::KernelTraceOps>::with(|| {
+            /// Several probes, or the thread's first event.
+            #[cold]
+            #[inline(never)]
+            #[allow(clippy::too_many_arguments)]
+            fn all($($arg: $type),*) {
                 let guard = $crate::__private::rcu::read();
                 for probe in $tracepoint.probes(&guard) {
-                    // SAFETY: only functions of this type are registered: by the function above, and by event files
+                    // SAFETY: only functions of this type are registered: by the functions above, and by event files
                     // with the probe below.
                     let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
                     func(probe.data $(, $arg)*);
+                }
+            }
+            <$kops as $crate::KernelTraceOps>::with(|| {
+                if let Some(guard) = $crate::__private::rcu::try_read()
+                    && let Some(probe) = $tracepoint.sole_probe(&guard)
+                {
+                    // SAFETY: as in `all`.
+                    let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
+                    func(probe.data $(, $arg)*);
+                } else {
+                    all($($arg),*);
                 }
             })
         }
 
         #[allow(non_snake_case, non_camel_case_types, unused, clippy::all, long_running_const_eval)]
         const _: () = {
-            // `Chars`, `DynStr` and `DynArray` need no import of one's own.
-            use $crate::__private::field_types::*;
-
             /// The record: a C structure behind the common fields.
             #[repr(C)]
             struct __Record {
@@ -441,6 +454,7 @@ macro_rules! __event_print {
         }
 
         fn __render(record: &[u8], out: &mut $crate::__private::Vec<u8>) {
+            use $crate::{__print_array, __print_flags, __print_hex, __print_hex_str, __print_symbolic};
             // SAFETY: every slot is valid for any bytes.
             let raw: __Record = unsafe { $crate::__private::raw_record(record) };
             let $entry = &TP_STRUCT__entry {
@@ -479,14 +493,34 @@ macro_rules! __ctype {
 /// Puts the address of a description into the link section. See `event/declare/section.rs`.
 #[doc(hidden)]
 #[macro_export]
+#[cfg(target_pointer_width = "64")]
 macro_rules! __keep_event {
     ($decl:path) => {
+        $crate::__keep_pointer! { ".balign 8", ".quad {}", $decl }
+    };
+}
+
+/// Puts the address of a description into the link section.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(target_pointer_width = "64"))]
+macro_rules! __keep_event {
+    ($decl:path) => {
+        $crate::__keep_pointer! { ".balign 4", ".long {}", $decl }
+    };
+}
+
+/// A pointer in the section, with the assembler's words for its width.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keep_pointer {
+    ($align:literal, $pointer:literal, $decl:path) => {
         // SAFETY: directives only, no instruction.
         unsafe {
             $crate::__private::asm!(
                 ".pushsection utracefs_events, \"awR\"",
-                ".balign 8",
-                ".quad {}",
+                $align,
+                $pointer,
                 ".popsection",
                 sym $decl,
                 options(nomem, nostack, preserves_flags),

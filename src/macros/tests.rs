@@ -1,6 +1,6 @@
 //! Events of every form, declared and fired; what they record, what they leave in the registry, what they show.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +11,7 @@ use crate::event::print_fmt::Env;
 use crate::event::registry::{Event, Registry};
 use crate::instance::Tracing;
 use crate::ring::Way;
+use crate::{Chars, DynArray, DynStr};
 
 /// Names that also mean something inside the expansion must stay the user's.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,15 @@ crate::define_event_trace!(
     }),
 );
 
-crate::define_event_trace!(nothing,TP_system("macro_test"),TP_PROTO(),TP_STRUCT__entry{},TP_fast_assign{},TP_ident(__entry),TP_printk("nothing"));
+crate::define_event_trace!(
+    nothing,
+    TP_system("macro_test"),
+    TP_PROTO(),
+    TP_STRUCT__entry {},
+    TP_fast_assign {},
+    TP_ident(__entry),
+    TP_printk("nothing")
+);
 
 crate::define_event_trace! {
     older_spelling,
@@ -139,6 +148,36 @@ crate::define_event_trace!(
     TP_printk("{} {} {}", __entry.a, __print_array(__entry.list), __entry.b)
 );
 
+/// The same text in Rust (the method has no C form) and in C.
+macro_rules! both_ways {
+    ($rust:ident, $c:ident, $proto:tt, $fields:tt, $values:tt, $entry:ident, $format:literal, $($args:tt)*) => {
+        crate::define_event_trace!($rust, TP_system(macro_test), TP_PROTO $proto, TP_STRUCT__entry $fields,
+            TP_fast_assign $values, TP_ident($entry),
+            TP_printk({ let _only_rust = $entry.n.count_ones(); let x = _only_rust; alloc::format!(concat!($format, "{:.0}"), $($args)*, { let _ = x; "" }) }));
+        crate::define_event_trace!($c, TP_system(macro_test), TP_PROTO $proto, TP_STRUCT__entry $fields,
+            TP_fast_assign $values, TP_ident($entry), TP_printk($format, $($args)*));
+    };
+}
+
+both_ways!(
+    helpers_rust,
+    helpers_c,
+    (n: u64),
+    { n: u64, i: i32, bytes: [u8; 4], list: DynArray<i16>, comm: Chars<16> },
+    { n: n, i: n as i32, bytes: (n as u32).to_le_bytes(), list: &[n as i16, 1, -1], comm: "comm" },
+    __entry,
+    "{} {} {} {} {} {} {} {:>8} {}",
+    __print_flags!(__entry.n, "|", {1, "A"}, {6, "BC"}, {0, "none"}),
+    __print_symbolic!(__entry.i, (-1, "minus"), (2, "two")),
+    __print_hex!(__entry.bytes),
+    __print_hex_str!(__entry.bytes, 3),
+    __print_array!(__entry.bytes),
+    __print_array!(__entry.list),
+    __print_hex!(__entry.list),
+    __entry.comm,
+    __entry.comm.as_str()
+);
+
 static EVALUATED: AtomicU32 = AtomicU32::new(0);
 
 fn next() -> u32 {
@@ -149,8 +188,16 @@ crate::define_event_trace!(
     ordered,
     TP_system(macro_test),
     TP_PROTO(),
-    TP_STRUCT__entry{ first: u32, second: u32, third: u32 },
-    TP_fast_assign{ third: next(), first: next(), second: next() },
+    TP_STRUCT__entry {
+        first: u32,
+        second: u32,
+        third: u32
+    },
+    TP_fast_assign {
+        third: next(),
+        first: next(),
+        second: next()
+    },
     TP_ident(__entry),
     TP_printk("{}{}{}", __entry.first, __entry.second, __entry.third)
 );
@@ -166,7 +213,9 @@ crate::define_event_trace!(
 );
 
 fn decl(name: &str) -> &'static EventDecl {
-    section::declared().find(|d| d.system == "macro_test" && d.name == name).expect(name)
+    section::declared()
+        .find(|d| d.system == "macro_test" && d.name == name)
+        .expect(name)
 }
 
 /// An instance with this event alone, enabled.
@@ -211,9 +260,15 @@ fn check(name: &str, fire: impl FnOnce(), expected: &[u8], text: &str) {
     let one = One::new(name);
     fire();
     let records = one.records();
-    let [record] = &records[..] else { panic!("{} records of {name}", records.len()) };
+    let [record] = &records[..] else {
+        panic!("{} records of {name}", records.len())
+    };
     assert_eq!(&record[..2], 20000u16.to_ne_bytes(), "{name}");
-    assert!(record.len() - 8 - expected.len() < 4, "{name}: {} bytes", record.len());
+    assert!(
+        record.len() - 8 - expected.len() < 4,
+        "{name}: {} bytes",
+        record.len()
+    );
     assert_eq!(&record[8..8 + expected.len()], expected, "{name}");
     assert_eq!(one.text(record), text);
 }
@@ -226,18 +281,56 @@ fn bytes(parts: &[&[u8]]) -> Vec<u8> {
 fn records_and_texts() {
     let n4 = u32::to_ne_bytes;
     let n8 = u64::to_ne_bytes;
-    check("plain", || trace_plain(3, 4), &bytes(&[&n4(3), &n4(0), &n8(4)]), "plain: pool=3 wait=4");
-    check("nothing", || trace_nothing(), &[], "nothing: nothing");
-    check("older_spelling", || trace_older_spelling(7), &n4(7), "older_spelling: a=7");
-    check("as_arguments", || trace_as_arguments(8, b"x"), &n4(16), "as_arguments: a=0x10");
+    check(
+        "plain",
+        || trace_plain(3, 4),
+        &bytes(&[&n4(3), &n4(0), &n8(4)]),
+        "plain: pool=3 wait=4",
+    );
+    check("nothing", trace_nothing, &[], "nothing: nothing");
+    check(
+        "older_spelling",
+        || trace_older_spelling(7),
+        &n4(7),
+        "older_spelling: a=7",
+    );
+    check(
+        "as_arguments",
+        || trace_as_arguments(8, b"x"),
+        &n4(16),
+        "as_arguments: a=0x10",
+    );
     let comm = *b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    check("in_c", || trace_in_c(comm, 3), &bytes(&[&comm, &n8(3)]), "in_c: comm=sh state=S|D");
-    check("in_c", || trace_in_c(comm, 0), &bytes(&[&comm, &n8(0)]), "in_c: comm=sh state=R");
-    check("ordered", || trace_ordered(), &bytes(&[&n4(1), &n4(2), &n4(0)]), "ordered: 120");
+    check(
+        "in_c",
+        || trace_in_c(comm, 3),
+        &bytes(&[&comm, &n8(3)]),
+        "in_c: comm=sh state=S|D",
+    );
+    check(
+        "in_c",
+        || trace_in_c(comm, 0),
+        &bytes(&[&comm, &n8(0)]),
+        "in_c: comm=sh state=R",
+    );
+    check(
+        "ordered",
+        trace_ordered,
+        &bytes(&[&n4(1), &n4(2), &n4(0)]),
+        "ordered: 120",
+    );
     check(
         "strings",
         || trace_strings("one", &[1, 2], b"two"),
-        &bytes(&[&n4(20 | 4 << 16), &n4(24 | 16 << 16), &n4(40 | 4 << 16), b"one\0", &n8(1), &n8(2), b"two\0"]),
+        &bytes(&[
+            &n4(20 | 4 << 16),
+            &n4(24 | 16 << 16),
+            &n4(40 | 4 << 16),
+            b"one\0",
+            &n8(1),
+            &n8(2),
+            b"two\0",
+        ]),
         "strings: one {0x1,0x2} two",
     );
 }
@@ -248,7 +341,11 @@ fn a_record_is_a_c_structure() {
     let address = 0x7f00_1234 as *const u8;
     trace_rich(&Entry { a: 7 }, "task", &[1, 2, 3], address, 0);
     let record = one.records().pop().expect("a record");
-    assert_eq!(record[4..8], 4_200_001i32.to_ne_bytes(), "TP_kops says whose event it is");
+    assert_eq!(
+        record[4..8],
+        4_200_001i32.to_ne_bytes(),
+        "TP_kops says whose event it is"
+    );
     let expected: Vec<u8> = bytes(&[
         &[7, 0, 0, 0, 0, 0, 0, 0],
         &4711u64.to_ne_bytes(),
@@ -306,7 +403,9 @@ fn what_is_too_long_is_cut() {
     // (length, place) of each field, and of the record.
     let places = |r: &[u8]| -> Vec<(u32, u32)> {
         let word = |at| u32::from_ne_bytes(r[at..at + 4].try_into().expect("4 bytes"));
-        [8, 12, 16].map(|at| (word(at) >> 16, word(at) & 0xffff)).to_vec()
+        [8, 12, 16]
+            .map(|at| (word(at) >> 16, word(at) & 0xffff))
+            .to_vec()
     };
     assert_eq!(places(&records[0]), [(601, 20), (0, 621), (1, 621)]);
     // One byte stays for each field to come.
@@ -314,12 +413,63 @@ fn what_is_too_long_is_cut() {
     assert_eq!(places(&records[2]), [(2, 20), (4048, 22), (2, 4070)]);
     assert_eq!(places(&records[3]), [(1, 20), (3200, 21), (851, 3221)]);
     for record in &records {
-        assert!(record.len() <= crate::event::declare::MAX_PAYLOAD);
+        assert!(record.len() <= crate::event::record::MAX_PAYLOAD);
         for (len, at) in places(record) {
             assert!((at + len) as usize <= record.len());
         }
     }
     assert_eq!(records[1][4069], 0, "a cut string ends with a NUL, too");
+}
+
+#[test]
+fn helpers_are_alike_in_rust_and_c() {
+    let (rust, c) = (One::new("helpers_rust"), One::new("helpers_c"));
+    assert!(matches!(
+        rust.event.renderer,
+        crate::event::registry::Renderer::Rust(_)
+    ));
+    assert!(matches!(
+        c.event.renderer,
+        crate::event::registry::Renderer::Program(_)
+    ));
+    let numbers = [
+        0,
+        1,
+        2,
+        3,
+        4,
+        6,
+        7,
+        8,
+        15,
+        255,
+        0x8000,
+        u64::MAX,
+        u64::MAX - 6,
+    ];
+    for n in numbers {
+        trace_helpers_rust(n);
+        trace_helpers_c(n);
+    }
+    let (rust_records, c_records) = (rust.records(), c.records());
+    assert_eq!(
+        (rust_records.len(), c_records.len()),
+        (numbers.len(), numbers.len())
+    );
+    for (r, c_record) in rust_records.iter().zip(&c_records) {
+        let text = |one: &One, record| {
+            one.text(record)
+                .split_once(": ")
+                .expect("a name")
+                .1
+                .to_string()
+        };
+        assert_eq!(text(&rust, r), text(&c, c_record));
+    }
+    assert_eq!(
+        c.text(&c_records[6]),
+        "helpers_c: A|BC 0x7 07 00 00 00 070000 {0x7,0x0,0x0,0x0} {0x7,0x1,0xffff} 07 00 01 00 ff ff     comm comm"
+    );
 }
 
 #[test]
@@ -332,13 +482,19 @@ fn listeners() {
     trace_guarded(1, "off");
     let ten = core::ptr::without_provenance(10);
     register_trace_guarded(add, ten).expect("new");
-    assert_eq!(register_trace_guarded(add, ten).unwrap_err().errno, crate::base::error::Errno::EEXIST);
+    assert_eq!(
+        register_trace_guarded(add, ten).unwrap_err().errno,
+        crate::base::error::Errno::EEXIST
+    );
     register_trace_guarded(add, core::ptr::without_provenance(100)).expect("other data");
     assert!(trace_guarded_enabled());
     trace_guarded(1, "on");
     assert_eq!(SUM.load(Ordering::Relaxed), 330);
     unregister_trace_guarded(add, ten).expect("was there");
-    assert_eq!(unregister_trace_guarded(add, ten).unwrap_err().errno, crate::base::error::Errno::ENOENT);
+    assert_eq!(
+        unregister_trace_guarded(add, ten).unwrap_err().errno,
+        crate::base::error::Errno::ENOENT
+    );
     trace_guarded(1, "");
     assert_eq!(SUM.load(Ordering::Relaxed), 430);
     unregister_trace_guarded(add, core::ptr::without_provenance(100)).expect("was there");
@@ -365,4 +521,84 @@ fn broken_records_do_no_harm() {
     }
     record[44..48].copy_from_slice(&(80u32 | 20 << 16).to_ne_bytes());
     rich.text(&record);
+}
+
+crate::define_syscall_trace! {
+    /// Opens a file.
+    macro_open = 1257 (dfd: "int", filename: path "const char *", flags: "int", mode: "umode_t"),
+    macro_rename = 1082 (oldname: path "const char *", newname: path "const char *"),
+    macro_getpid = 1039 ()
+}
+
+#[test]
+fn system_calls() {
+    let one = |name: &str| {
+        let decl = section::declared().find(|d| d.name == name).expect(name);
+        let registry = Registry::from_decls([decl], 20000).expect("one event");
+        let event = registry.event(20000).expect("the first").clone();
+        let tracing = Tracing::new(registry, Way::Auto).expect("memory");
+        tracing.top().enable_all(None, true).expect("enabled");
+        One { tracing, event }
+    };
+    let check = |name: &str, fire: &dyn Fn(), len: usize, text: &str| {
+        let one = one(name);
+        fire();
+        let record = one.records().pop().expect("a record");
+        assert_eq!(record.len().next_multiple_of(4), len, "{name}");
+        assert_eq!(one.text(&record), text);
+    };
+    let path = c"/etc/passwd";
+    let null = core::ptr::null::<u8>();
+    check(
+        "sys_enter_macro_open",
+        &|| trace_sys_enter_macro_open(-100, null, 0x80000i64, 0u16, path),
+        16 + 32 + 4 + 12,
+        "sys_macro_open(dfd: 0xffffff9c, filename: 0 \"/etc/passwd\", flags: 0x80000, mode: 0)",
+    );
+    let long = "n".repeat(5000);
+    check(
+        "sys_enter_macro_open",
+        &|| trace_sys_enter_macro_open(3u64, null, 0, 0, &*long),
+        4072,
+        &alloc::format!(
+            "sys_macro_open(dfd: 3, filename: 0 \"{}\", flags: 0, mode: 0)",
+            &long[..4072 - 53]
+        ),
+    );
+    check(
+        "sys_exit_macro_open",
+        &|| trace_sys_exit_macro_open(-2),
+        24,
+        "sys_macro_open -> 0xfffffffffffffffe",
+    );
+    check(
+        "sys_enter_macro_rename",
+        &|| trace_sys_enter_macro_rename(null, null, "a", b"bc".as_slice()),
+        16 + 16 + 8 + 8,
+        "sys_macro_rename(oldname: 0 \"a\", newname: 0 \"bc\")",
+    );
+    check(
+        "sys_enter_macro_getpid",
+        &trace_sys_enter_macro_getpid,
+        16,
+        "sys_macro_getpid()",
+    );
+    check(
+        "sys_exit_macro_getpid",
+        &|| trace_sys_exit_macro_getpid(1),
+        24,
+        "sys_macro_getpid -> 0x1",
+    );
+
+    static SUM: AtomicU32 = AtomicU32::new(0);
+    fn add(_: *const (), enter: &crate::event::syscall::SyscallEnter<'_>) {
+        SUM.fetch_add(
+            (enter.paths[0].len() + enter.call.args.len()) as u32,
+            Ordering::Relaxed,
+        );
+    }
+    register_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("new");
+    trace_sys_enter_macro_rename(1, 2, "four", "");
+    unregister_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("there");
+    assert_eq!(SUM.load(Ordering::Relaxed), 6);
 }

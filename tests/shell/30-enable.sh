@@ -62,7 +62,6 @@ fire sched
 put 0 events/enable
 
 # the filter file as far as every kernel has it
-reads events/sched/sched_switch/filter none
 put 0 events/sched/sched_switch/filter
 reads events/sched/sched_switch/filter none
 refused 'Invalid argument' write_to events/sched/sched_switch/filter 'nosuch =='

@@ -25,16 +25,16 @@ fails_with() { # fails_with STATUS TEXT COMMAND...
 
 # in the foreground: a ready line, three things to try, and a clean end on each signal
 for signal in INT TERM HUP; do
-    env --default-signal=INT "$U" mount --workloads none "$M/made/for/me" >"$SCRATCH/out" &
+    env --default-signal=INT "$U" mount --workloads none "$SCRATCH/made/for/me" >"$SCRATCH/out" &
     daemon=$!
-    wait_for 10 grep -q '^utracefs: ready on ' "$SCRATCH/out"
-    wait_for 10 grep -q 'utracefs exec' "$SCRATCH/out"
+    wait_for 10 grep -qs '^utracefs: ready on ' "$SCRATCH/out"
+    wait_for 10 grep -qs 'utracefs exec' "$SCRATCH/out"
     is "lines" 5 "$(wc -l <"$SCRATCH/out")"
-    mounted "$M/made/for/me" || fail "not mounted"
-    is "the daemon's type and source" "fuse.tracefs utracefs" "$(stat -f -c %T "$M/made/for/me" >/dev/null; awk -v m="$M/made/for/me" '$2 == m {print $3, $1}' /proc/self/mounts)"
+    mounted "$SCRATCH/made/for/me" || fail "not mounted"
+    is "the daemon's type and source" "fuse.tracefs utracefs" "$(stat -f -c %T "$SCRATCH/made/for/me" >/dev/null; awk -v m="$SCRATCH/made/for/me" '$2 == m {print $3, $1}' /proc/self/mounts)"
     kill "-$signal" "$daemon"
     wait "$daemon" || fail "SIG$signal: the daemon ends with $?"
-    not_mounted "$M/made/for/me" || fail "SIG$signal: still mounted"
+    not_mounted "$SCRATCH/made/for/me" || fail "SIG$signal: still mounted"
 done
 
 # in the background
@@ -126,13 +126,13 @@ fi
 "$U" mount -b --workloads none --log "$SCRATCH/log" "$M" 9>"$SCRATCH/inherited" >"$SCRATCH/out"
 daemon=$(pid_of "$(cat "$SCRATCH/out")")
 [ -f "$SCRATCH/log" ] || fail "no log file"
-[ ! -e "/proc/$daemon/fd/9" ] || fail "the daemon keeps the caller's descriptors"
+! readlink "/proc/$daemon"/fd/* | grep -q inherited || fail "the daemon keeps the caller's descriptors"
 
 # a daemon in another pid namespace: it cannot know its readers' numbers
 "$U" umount "$M"
 unshare --pid --fork --mount-proc "$U" mount --workloads none "$M" >"$SCRATCH/out" &
 inside=$!
-wait_for 10 grep -q 'utracefs exec' "$SCRATCH/out"
+wait_for 10 grep -qs 'utracefs exec' "$SCRATCH/out"
 # its mount namespace is its own: go in
 root=/proc/$(pgrep -P "$inside")/root
 cat "$root$M/trace_pipe" >/dev/null &

@@ -20,15 +20,44 @@ pub(crate) mod sched {
     #[derive(Clone, PartialEq, Eq, Debug)]
     #[allow(missing_docs)]
     pub(crate) enum Event {
-        Switch { prev: i32, next: i32, prev_state: u32 },
-        Waking { pid: i32, target: u32 },
-        Wakeup { pid: i32, target: u32 },
-        WakeupNew { pid: i32, target: u32 },
-        Migrate { pid: i32, orig: u32, dest: u32 },
-        Fork { parent: i32, child: i32 },
-        Exec { pid: i32, filename: String },
-        Exit { pid: i32, group_dead: bool },
-        Wait { waiter: i32, pid: i32 },
+        Switch {
+            prev: i32,
+            next: i32,
+            prev_state: u32,
+        },
+        Waking {
+            pid: i32,
+            target: u32,
+        },
+        Wakeup {
+            pid: i32,
+            target: u32,
+        },
+        WakeupNew {
+            pid: i32,
+            target: u32,
+        },
+        Migrate {
+            pid: i32,
+            orig: u32,
+            dest: u32,
+        },
+        Fork {
+            parent: i32,
+            child: i32,
+        },
+        Exec {
+            pid: i32,
+            filename: String,
+        },
+        Exit {
+            pid: i32,
+            group_dead: bool,
+        },
+        Wait {
+            waiter: i32,
+            pid: i32,
+        },
     }
 
     /// An event with its owner and its place.
@@ -63,40 +92,72 @@ pub(crate) mod sched {
     }
 
     fn on_switch(_: *const (), preempt: bool, prev: &Green, next: &Green, prev_state: u32) {
-        assert_eq!(preempt, prev_state == crate::machine::state::REPORT_PREEMPTED);
-        push(Event::Switch { prev: prev.pid(), next: next.pid(), prev_state });
+        assert_eq!(
+            preempt,
+            prev_state == crate::machine::state::REPORT_PREEMPTED
+        );
+        push(Event::Switch {
+            prev: prev.pid(),
+            next: next.pid(),
+            prev_state,
+        });
     }
 
     fn on_waking(_: *const (), task: &Green, target: u32) {
-        push(Event::Waking { pid: task.pid(), target });
+        push(Event::Waking {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_wakeup(_: *const (), task: &Green, target: u32) {
-        push(Event::Wakeup { pid: task.pid(), target });
+        push(Event::Wakeup {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_wakeup_new(_: *const (), task: &Green, target: u32) {
-        push(Event::WakeupNew { pid: task.pid(), target });
+        push(Event::WakeupNew {
+            pid: task.pid(),
+            target,
+        });
     }
 
     fn on_migrate(_: *const (), task: &Green, orig: u32, dest: u32) {
-        push(Event::Migrate { pid: task.pid(), orig, dest });
+        push(Event::Migrate {
+            pid: task.pid(),
+            orig,
+            dest,
+        });
     }
 
     fn on_fork(_: *const (), parent: &Green, child: &Green) {
-        push(Event::Fork { parent: parent.pid(), child: child.pid() });
+        push(Event::Fork {
+            parent: parent.pid(),
+            child: child.pid(),
+        });
     }
 
     fn on_exec(_: *const (), task: &Green, _old_pid: i32, filename: &str) {
-        push(Event::Exec { pid: task.pid(), filename: filename.into() });
+        push(Event::Exec {
+            pid: task.pid(),
+            filename: filename.into(),
+        });
     }
 
     fn on_exit(_: *const (), task: &Green, group_dead: bool) {
-        push(Event::Exit { pid: task.pid(), group_dead });
+        push(Event::Exit {
+            pid: task.pid(),
+            group_dead,
+        });
     }
 
     fn on_wait(_: *const (), waiter: &Green, pid: i32) {
-        push(Event::Wait { waiter: waiter.pid(), pid });
+        push(Event::Wait {
+            waiter: waiter.pid(),
+            pid,
+        });
     }
 
     macro_rules! with_probes {
@@ -124,6 +185,126 @@ pub(crate) mod sched {
     }
 
     /// Runs `work` and returns the scheduler's events that came meanwhile, from the first to the last.
+    pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
+        let _alone = super::alone();
+        register();
+        TRACE.lock().clear();
+        let result = work();
+        unregister();
+        (result, std::mem::take(&mut *TRACE.lock()))
+    }
+}
+
+/// The events of system calls.
+pub(crate) mod syscalls {
+    use parking_lot::Mutex;
+    use utracefs::base::task;
+    use utracefs::event::syscall::{SyscallEnter, SyscallExit};
+
+    use crate::events::{raw_syscalls, syscalls};
+
+    /// What an event says.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub(crate) enum Event {
+        RawEnter {
+            id: i64,
+            args: [u64; 6],
+        },
+        Enter {
+            name: &'static str,
+            id: i32,
+            args: Vec<u64>,
+            paths: Vec<String>,
+        },
+        RawExit {
+            id: i64,
+            ret: i64,
+        },
+        Exit {
+            name: &'static str,
+            ret: i64,
+        },
+    }
+
+    /// An event with its owner.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Record {
+        pub event: Event,
+        pub owner: i32,
+        pub comm: String,
+        pub flags_and_depth: u16,
+    }
+
+    static TRACE: Mutex<Vec<Record>> = Mutex::new(Vec::new());
+
+    fn push(event: Event) {
+        let current = task::current();
+        let comm = current.comm();
+        let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        TRACE.lock().push(Record {
+            event,
+            owner: current.pid(),
+            comm: String::from_utf8_lossy(comm).into_owned(),
+            flags_and_depth: (current.head() >> 16) as u16,
+        });
+    }
+
+    fn on_raw_enter(_: *const (), id: i64, args: &[u64; 6]) {
+        push(Event::RawEnter { id, args: *args });
+    }
+
+    fn on_raw_exit(_: *const (), id: i64, ret: i64) {
+        push(Event::RawExit { id, ret });
+    }
+
+    fn on_enter(_: *const (), enter: &SyscallEnter<'_>) {
+        let paths = enter
+            .paths
+            .iter()
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect();
+        push(Event::Enter {
+            name: enter.call.name,
+            id: enter.call.nr,
+            args: enter.args.to_vec(),
+            paths,
+        });
+    }
+
+    fn on_exit(_: *const (), exit: &SyscallExit) {
+        push(Event::Exit {
+            name: exit.call.name,
+            ret: exit.ret,
+        });
+    }
+
+    macro_rules! with_probes {
+        ($($name:ident)*) => { pastey::paste! {
+            /// Calls that have probes.
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            fn register() {
+                raw_syscalls::register_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
+                raw_syscalls::register_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
+                $(syscalls::[<register_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
+                $(syscalls::[<register_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+            }
+
+            fn unregister() {
+                raw_syscalls::unregister_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
+                raw_syscalls::unregister_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
+                $(syscalls::[<unregister_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
+                $(syscalls::[<unregister_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+            }
+        } };
+    }
+
+    with_probes! {
+        read write close newfstat lseek nanosleep rename futex getdents64 clock_nanosleep openat mkdirat newfstatat
+        unlinkat pipe2 renameat2
+    }
+
+    /// Runs `work` and returns the events of system calls that came meanwhile.
     pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
         let _alone = super::alone();
         register();

@@ -2,7 +2,7 @@
 
 use super::daemon::Workloads;
 use clap::builder::styling::Styles;
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, value_parser};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -197,7 +197,7 @@ pub struct ExecArgs {
     pub workloads: Option<Workloads>,
 
     /// The command and its arguments (default: a shell)
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+    #[arg(value_name = "CMD", trailing_var_arg = true, num_args = 0..)]
     pub command: Vec<OsString>,
 }
 
@@ -229,7 +229,7 @@ pub struct ContainerArgs {
     pub workloads: Workloads,
 
     /// The command and its arguments (default: a shell)
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+    #[arg(value_name = "CMD", trailing_var_arg = true, num_args = 0..)]
     pub command: Vec<OsString>,
 }
 
@@ -314,8 +314,8 @@ pub struct WorkloadStart {
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Operations per second (default: the workload's own)
-    #[arg(long, value_name = "HZ", value_parser = value_parser!(u64).range(1..=1_000_000_000))]
-    pub rate: Option<u64>,
+    #[arg(long, value_name = "HZ", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Which mount.
     #[command(flatten)]
     pub mount: MountRef,
@@ -331,11 +331,18 @@ pub struct WorkloadRun {
     #[arg(long, value_name = "N", default_value = "1000")]
     pub ops: u64,
     /// Operations per second (default: as fast as they go)
-    #[arg(long, value_name = "HZ", value_parser = value_parser!(u64).range(1..=1_000_000_000))]
-    pub rate: Option<u64>,
+    #[arg(long, value_name = "HZ", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Which mount.
     #[command(flatten)]
     pub mount: MountRef,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hz) if hz > 0.0 && hz <= 1e6 => Ok(hz),
+        _ => Err("operations per second: above 0, at most 1000000".into()),
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,24 @@ use super::failure::Failure;
 use super::mountinfo;
 use super::options::MountOptions;
 use super::signals::{Signals, wait_readable};
-use super::standin::{self as fuse, Server};
+use super::workload;
+use crate::node::{Options, Owner};
+use crate::transport::fuse::{self, Server};
+use crate::tree;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::statvfs::statvfs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
+use utracefs::event::registry::Registry;
+use utracefs::instance::Tracing;
+use utracefs::ring::Way;
+use utracefs_workloads::{ALL, Manager};
+
+/// Id of the daemon's first event. Far above the running kernel's, so that a tool that hands one to perf_event_open(2) is refused
+/// instead of getting some other event.
+const FIRST_EVENT_ID: u16 = 20_000;
 
 /// What a daemon is to be.
 #[derive(Debug, Clone)]
@@ -68,7 +80,53 @@ impl Settings {
     /// # Errors
     /// A workload that does not exist.
     pub fn check(&self) -> Result<(), Failure> {
+        let Workloads::Named(names) = &self.workloads else {
+            return Ok(());
+        };
+        match names
+            .iter()
+            .find(|n| ALL.iter().all(|w| w.name != n.as_str()))
+        {
+            None => Ok(()),
+            Some(unknown) => {
+                let all: Vec<&str> = ALL.iter().map(|w| w.name).collect();
+                Err(Failure::new(format!("no workload is called `{unknown}`"))
+                    .remedy(format!("there are: {}; or say all or none", all.join(", "))))
+            }
+        }
+    }
+
+    fn start_workloads(&self, manager: &Manager) -> Result<(), Failure> {
+        let wanted = |name: &str| match &self.workloads {
+            Workloads::All => true,
+            Workloads::None => false,
+            Workloads::Named(names) => names.iter().any(|n| n == name),
+        };
+        for workload in ALL.iter().filter(|w| wanted(w.name)) {
+            manager
+                .start(workload.name, None)
+                .map_err(|e| Failure::new(e.to_string()))?;
+        }
         Ok(())
+    }
+
+    /// Options as the tree wants them: what belongs to nobody else belongs to whoever mounts.
+    fn tree_options(&self) -> Options {
+        let owner = Owner {
+            uid: self
+                .options
+                .uid
+                .unwrap_or_else(|| nix::unistd::geteuid().as_raw()),
+            gid: self
+                .options
+                .gid
+                .unwrap_or_else(|| nix::unistd::getegid().as_raw()),
+        };
+        // masked to 07777 when it was read
+        Options {
+            owner,
+            mode: self.options.mode.unwrap_or(0o700) as u16,
+        }
     }
 }
 
@@ -88,14 +146,13 @@ struct Shared {
     /// Readable when the daemon is to end.
     end: EventFd,
     unmounted: AtomicBool,
-    /// Whether the mount has been taken off its directory, and who waits for that.
-    detached: (Mutex<bool>, Condvar),
 }
 
 /// A daemon that answers.
 pub struct Daemon {
     shared: Arc<Shared>,
     server: Server,
+    workloads: Arc<Manager>,
     sockets: Option<Sockets>,
 }
 
@@ -134,15 +191,22 @@ impl Daemon {
             device,
             end,
             unmounted: AtomicBool::new(false),
-            detached: Default::default(),
         });
         let theirs = shared.clone();
         let ended = move || {
             theirs.unmounted.store(true, Ordering::Release);
             let _ = theirs.end.write(1);
         };
-        let server = fuse::serve(connection, &settings.options, ended)
-            .map_err(|e| failed("cannot serve the mount", &e))?;
+        let registry = Registry::build(FIRST_EVENT_ID)
+            .map_err(|e| Failure::new(format!("cannot number the events: {e}")))?;
+        let tracing = Tracing::new(registry, Way::Auto).map_err(|e| {
+            Failure::new(format!("cannot make the ring buffers: {}", e.errno.text()))
+        })?;
+        let fs = tree::tracefs(tracing, settings.tree_options());
+        let server =
+            fuse::serve(fs, connection, ended).map_err(|e| failed("cannot serve the mount", &e))?;
+        let workloads = Arc::new(Manager::new());
+        settings.start_workloads(&workloads)?;
         let mut users = vec![nix::unistd::geteuid().as_raw()];
         users.extend(settings.options.uid);
         let sockets = match listen(
@@ -150,6 +214,7 @@ impl Daemon {
             &users,
             &Arc::new(Commands {
                 shared: shared.clone(),
+                workloads: workloads.clone(),
             }),
         ) {
             Ok(s) => Some(s),
@@ -165,6 +230,7 @@ impl Daemon {
         Ok(Daemon {
             shared,
             server,
+            workloads,
             sockets,
         })
     }
@@ -174,14 +240,15 @@ impl Daemon {
     /// # Errors
     /// If it does not answer.
     pub fn check(&self) -> Result<(), Failure> {
-        let file = self.shared.point.join("README");
-        std::fs::metadata(&file).map(|_| ()).map_err(|e| {
-            Failure::new(format!(
-                "the mount does not answer: {}: {}",
-                file.display(),
-                plain(&e)
-            ))
-        })
+        let point = &self.shared.point;
+        match statvfs(point) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Failure::new(format!(
+                "the mount on {} does not answer: {}",
+                point.display(),
+                e.desc()
+            ))),
+        }
     }
 
     /// Waits until the daemon is to end: one of these signals came, a command said so, the mount is gone, or `life` became readable
@@ -215,39 +282,26 @@ impl Daemon {
         if end == End::Asked {
             detach_device(&self.shared.point, self.shared.device);
         }
-        *self
-            .shared
-            .detached
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.detached.1.notify_all();
         self.server.stop();
         drop(self.sockets);
+        self.workloads.stop_all();
     }
 }
 
 /// What the control socket understands.
 struct Commands {
     shared: Arc<Shared>,
+    workloads: Arc<Manager>,
 }
 
 impl Handler for Commands {
     fn handle(&self, words: &[&str], asker: &mut Asker) -> Result<(), String> {
         match words {
             ["ping"] => Ok(()),
-            ["stop"] => {
+            ["stop"] => asker.ok_and_hold(|| {
                 let _ = self.shared.end.write(1);
-                let (flag, changed) = &self.shared.detached;
-                asker.wait_for(|time| {
-                    let guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (guard, _) = changed
-                        .wait_timeout_while(guard, time, |done| !*done)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    guard.then_some(())
-                })?;
-                asker.ok_and_hold()
-            }
+            }),
+            ["workload", rest @ ..] => workload::answer(&self.workloads, rest, asker),
             _ => Err(format!(
                 "this daemon (version {}) does not understand `{}`",
                 env!("CARGO_PKG_VERSION"),
@@ -257,16 +311,24 @@ impl Handler for Commands {
     }
 }
 
-/// A panic anywhere must not leave a mount that answers half of its requests: unmount and end.
+/// A panic in the service must not leave a mount that answers half of its requests: unmount and end. One in a workload ends the
+/// workload, and one in a conversation the conversation.
 fn clean_up_on_panic(shared: &Arc<Shared>, sockets: Option<&Sockets>) {
     static ONCE: OnceLock<Mutex<()>> = OnceLock::new();
     let shared = shared.clone();
     let files: Vec<PathBuf> = sockets.map_or(Vec::new(), |s| s.files().to_vec());
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        let thread = std::thread::current();
+        if !thread
+            .name()
+            .is_none_or(|n| n == "main" || n.starts_with("fuser") || n.starts_with("tracefs-"))
+        {
+            return;
+        }
         // the first panic cleans up, others wait for the end of the process
         let _first = ONCE.get_or_init(Mutex::default).lock();
-        report(info);
         eprintln!(
             "utracefs: this is a bug; the daemon unmounts {} and ends",
             shared.point.display()

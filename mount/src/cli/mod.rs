@@ -16,7 +16,6 @@ pub mod mountinfo;
 pub mod options;
 pub mod point;
 pub mod signals;
-mod standin;
 pub mod umount;
 pub mod workload;
 

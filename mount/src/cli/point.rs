@@ -4,6 +4,8 @@ use super::attach::{detach, plain};
 use super::control::client;
 use super::failure::{Failure, status};
 use super::mountinfo::{self, Entry};
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,8 +34,9 @@ pub fn resolve(dir: &Path) -> io::Result<PathBuf> {
 
 /// Whether nobody answers behind `entry` any more.
 pub fn is_dead(entry: &Entry) -> bool {
-    // statfs of a FUSE mount asks its daemon; a connection without one answers at once
-    matches!(fs::metadata(&entry.point), Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED)))
+    // unlike stat(2), whose answer the kernel keeps, this asks the daemon; a connection without one answers at once
+    let gone = [Errno::ENOTCONN, Errno::ECONNABORTED];
+    statvfs(&entry.point).is_err_and(|e| gone.contains(&e))
 }
 
 /// Makes `dir` ready to be mounted on: creates it where it is missing, takes a dead mount of ours off it, and refuses to hide

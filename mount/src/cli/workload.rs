@@ -1,8 +1,10 @@
-//! `utracefs workload`: the client's side.
+//! `utracefs workload`: what the command asks and what the daemon answers.
 
 use super::args::{WorkloadArgs, WorkloadCommand};
 use super::control::client;
+use super::control::server::Asker;
 use super::failure::Failure;
+use utracefs_workloads::{Manager, State, Status};
 
 /// Asks the daemon of a mount about its workloads.
 ///
@@ -23,7 +25,7 @@ pub fn run(args: &WorkloadArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn request(verb: &str, name: &str, rate: Option<u64>, ops: Option<u64>) -> Result<String, Failure> {
+fn request(verb: &str, name: &str, rate: Option<f64>, ops: Option<u64>) -> Result<String, Failure> {
     if name.is_empty()
         || name.len() > 64
         || name.contains(|c: char| c.is_whitespace() || c.is_control())
@@ -32,12 +34,72 @@ fn request(verb: &str, name: &str, rate: Option<u64>, ops: Option<u64>) -> Resul
             .remedy("`utracefs workload list` tells the names"));
     }
     let mut line = format!("workload {verb} {name}");
-    for (key, value) in [("ops", ops), ("rate", rate)] {
-        if let Some(v) = value {
-            line += &format!(" {key}={v}");
-        }
+    if let Some(n) = ops {
+        line += &format!(" ops={n}");
+    }
+    if let Some(hz) = rate {
+        line += &format!(" rate={hz}");
     }
     Ok(line)
+}
+
+/// The daemon's side: carries out the words after `workload`.
+///
+/// # Errors
+/// Text for the user.
+pub fn answer(manager: &Manager, words: &[&str], asker: &mut Asker) -> Result<(), String> {
+    let (verb, name, options) = match words {
+        ["list"] => {
+            manager.list().iter().for_each(|s| asker.say(&describe(s)));
+            return Ok(());
+        }
+        [verb, name, options @ ..] => (*verb, *name, options),
+        _ => return Err("list, start NAME, stop NAME or run NAME ops=N".into()),
+    };
+    let (ops, rate) = parse(options)?;
+    let text = |e: utracefs_workloads::Error| e.to_string();
+    match (verb, ops) {
+        ("start", None) => manager.start(name, rate).map_err(text),
+        ("stop", None) => manager.stop(name).map_err(text),
+        ("run", Some(ops)) => {
+            let run = manager.begin(name, ops, rate).map_err(text)?;
+            // dropped when nobody waits for it any more, which stops it
+            asker.wait_for(|time| run.wait_for(time))?.map_err(text)
+        }
+        _ => Err(format!("what is `{}`?", words.join(" "))),
+    }
+}
+
+/// `ops=N` and `rate=HZ` in any order.
+fn parse(options: &[&str]) -> Result<(Option<u64>, Option<f64>), String> {
+    let (mut ops, mut rate) = (None, None);
+    for option in options {
+        let wrong = || format!("`{option}` is neither ops=N nor rate=HZ");
+        match option.split_once('=').ok_or_else(wrong)? {
+            ("ops", n) => ops = Some(n.parse().map_err(|_| wrong())?),
+            ("rate", hz) => rate = Some(hz.parse().map_err(|_| wrong())?),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok((ops, rate))
+}
+
+/// A line of `workload list`: name, state, pace, work done so far, what it does.
+fn describe(s: &Status) -> String {
+    let state = match &s.state {
+        State::Stopped => "stopped".to_string(),
+        State::Running => format!("running at {}/s", s.rate),
+        State::Failed(why) => format!("failed: {why}"),
+    };
+    let runs = match s.runs {
+        0 => String::new(),
+        1 => ", 1 run".into(),
+        n => format!(", {n} runs"),
+    };
+    format!(
+        "{:<10} {:<18} {:>10} done{runs}  {}",
+        s.name, state, s.ops, s.about
+    )
 }
 
 #[cfg(test)]
@@ -47,8 +109,8 @@ mod tests {
     #[test]
     fn requests_are_one_line_of_words() {
         assert_eq!(
-            request("run", "sched", Some(5), Some(10)).unwrap(),
-            "workload run sched ops=10 rate=5"
+            request("run", "sched", Some(2.5), Some(10)).unwrap(),
+            "workload run sched ops=10 rate=2.5"
         );
         assert_eq!(
             request("start", "sched", None, None).unwrap(),
@@ -56,6 +118,21 @@ mod tests {
         );
         for bad in ["", "a b", "a\nb", &"x".repeat(65)] {
             assert!(request("stop", bad, None, None).is_err(), "{bad:?}");
+        }
+    }
+
+    fn check(options: &str, expected: Option<(Option<u64>, Option<f64>)>) {
+        let words: Vec<&str> = options.split(' ').filter(|w| !w.is_empty()).collect();
+        assert_eq!(parse(&words).ok(), expected, "{options}");
+    }
+
+    #[test]
+    fn options_of_a_request_are_read() {
+        check("", Some((None, None)));
+        check("ops=10", Some((Some(10), None)));
+        check("rate=0.5 ops=0", Some((Some(0), Some(0.5))));
+        for wrong in ["ops", "ops=-1", "ops=x", "rate=", "speed=1"] {
+            check(wrong, None);
         }
     }
 }

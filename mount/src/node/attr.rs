@@ -29,6 +29,8 @@ pub struct Owner {
 pub struct Attr {
     /// The node.
     pub id: NodeId,
+    /// Tells apart the nodes that have this number one after the other.
+    pub generation: u64,
     /// Directory or file.
     pub kind: Kind,
     /// Permission bits.
@@ -71,8 +73,18 @@ pub(super) struct Attrs {
     root_mode: u16,
     born: SystemTime,
     changed: HashMap<NodeId, (SetAttr, SystemTime)>,
-    /// Of instances: owner of all in it, and when it was made.
-    instances: HashMap<u32, (Owner, SystemTime)>,
+    instances: HashMap<u32, Made>,
+    /// Instances made so far.
+    made: u64,
+}
+
+/// An instance, from its mkdir(2).
+#[derive(Clone, Copy)]
+struct Made {
+    /// Of everything in it.
+    owner: Owner,
+    at: SystemTime,
+    generation: u64,
 }
 
 impl Attrs {
@@ -83,6 +95,7 @@ impl Attrs {
             born: SystemTime::now(),
             changed: HashMap::new(),
             instances: HashMap::new(),
+            made: 0,
         }
     }
 
@@ -92,13 +105,11 @@ impl Attrs {
         } else {
             mode
         };
-        let (owner, born) = self
-            .instances
-            .get(&id.serial())
-            .copied()
-            .unwrap_or((self.owner, self.born));
+        let made = self.instances.get(&id.serial());
+        let (owner, born) = made.map_or((self.owner, self.born), |m| (m.owner, m.at));
         let mut attr = Attr {
             id,
+            generation: made.map_or(0, |m| m.generation),
             kind,
             mode,
             links,
@@ -136,7 +147,13 @@ impl Attrs {
 
     /// A new instance, whose files all belong to `owner`.
     pub(super) fn instance_made(&mut self, serial: u32, owner: Owner) {
-        self.instances.insert(serial, (owner, SystemTime::now()));
+        self.made += 1;
+        let made = Made {
+            owner,
+            at: SystemTime::now(),
+            generation: self.made,
+        };
+        self.instances.insert(serial, made);
     }
 
     pub(super) fn instance_removed(&mut self, serial: u32) {

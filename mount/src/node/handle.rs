@@ -10,7 +10,7 @@ use utracefs::base::error::{Errno, Error, Result};
 
 use super::dir::Opened;
 use super::id::NodeId;
-use super::wait::Wait;
+use super::wait::Awaited;
 
 /// Who makes a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +55,7 @@ pub enum Got {
     /// The bytes were given; none means end of file.
     Data,
     /// There is nothing yet. The transport answers `EAGAIN` or waits and reads again.
-    Block(Wait),
+    Block(Awaited),
 }
 
 /// An open file, as its behaviour sees it.
@@ -84,7 +84,7 @@ pub(super) trait OpenFile: Send + Sync {
     }
 
     /// What to wait for until [`readable`](Self::readable) may have changed.
-    fn changed(&self) -> Option<Wait> {
+    fn changed(&self) -> Option<Awaited> {
         None
     }
 
@@ -231,7 +231,7 @@ impl Handle {
     }
 
     /// What to wait for until [`readable`](Self::readable) may have changed.
-    pub fn changed(&self) -> Option<Wait> {
+    pub fn changed(&self) -> Option<Awaited> {
         self.opened().file.changed()
     }
 

@@ -5,20 +5,20 @@
 //! directory is at the third step and its number comes from the event's id, so no two events share one.
 //!
 //! ```text
-//! 63            42 41    34 33        20 19           4 3    0
-//! |    serial     | step 1 |   step 2   |    step 3    | step 4 |
+//! 63         43 42    36 35          20 19           4 3      0
+//! |   serial   | step 1 |    step 2    |    step 3    | step 4 |
 //! ```
 
 /// Bits of each step, first step first.
-const WIDTH: [u32; STEPS] = [8, 14, 16, 4];
+const WIDTH: [u32; STEPS] = [7, 16, 16, 4];
 /// Where each step's bits begin.
-const SHIFT: [u32; STEPS] = [34, 20, 4, 0];
+const SHIFT: [u32; STEPS] = [36, 20, 4, 0];
 /// Where the serial number begins.
-const SERIAL: u32 = 42;
+const SERIAL: u32 = 43;
 
 /// Directories below an instance's that lead to a node, at most.
 pub const STEPS: usize = 4;
-/// Serial numbers of instances are below this.
+/// Serial numbers of instances are below this. One is used again after as many instances were made.
 pub const MAX_SERIAL: u32 = 1 << (64 - SERIAL);
 
 /// A node's number. Never 0; the root's is 1, as FUSE wants it.
@@ -90,11 +90,11 @@ mod tests {
         }
         check(0, &[], Some([0, 0, 0, 0]));
         check(0, &[1], Some([1, 0, 0, 0]));
-        check(0, &[255, 16383, 65535, 15], Some([255, 16383, 65535, 15]));
+        check(0, &[127, 65535, 65535, 15], Some([127, 65535, 65535, 15]));
         check(MAX_SERIAL - 1, &[7, 70], Some([7, 70, 0, 0]));
         check(MAX_SERIAL, &[], None);
-        check(0, &[256], None);
-        check(0, &[1, 16384], None);
+        check(0, &[128], None);
+        check(0, &[1, 65536], None);
         check(0, &[1, 1, 65536], None);
         check(0, &[1, 1, 1, 16], None);
         check(0, &[1, 1, 1, 1, 1], None);

@@ -10,7 +10,7 @@ mod attr;
 mod dir;
 mod fs;
 mod handle;
-mod id;
+pub mod id;
 mod list;
 mod pages;
 mod pipe;

@@ -8,7 +8,7 @@ use utracefs::base::error::{Errno, Error, Result};
 
 use super::handle::{Give, Got, How, OpenFile, Seek};
 use super::spec::{Context, Entry, FileSpec};
-use super::wait::{Ticket, Wait};
+use super::wait::{Awaited, BELL, Wait};
 
 /// A file whose readers take sub-buffers out of the buffer. Each goes to one reader, however many there are.
 pub trait Pages<C: Context>: Send + Sync + 'static {
@@ -29,7 +29,7 @@ pub trait Pages<C: Context>: Send + Sync + 'static {
 
     /// What to wait for until a read may find something, which may be there already; or, for poll(2), until something
     /// comes that was not there when the ticket was placed.
-    fn wait(context: &C, poll: bool) -> Wait;
+    fn wait(context: &C, poll: bool) -> Awaited;
 
     /// ioctl(2) 0: who waits for this buffer looks again.
     fn wake(context: &C);
@@ -47,29 +47,25 @@ pub const fn pages<C: Context, F: Pages<C>>() -> Entry<C> {
         pages: true,
         exists: |_| true,
         open: |context, _: &How| {
-            let state = State {
-                page: Vec::new(),
-                given: 0,
-                closed: false,
-                waiting: Vec::new(),
-            };
+            let file = PhantomData;
             Ok(Box::new(Open::<C, F> {
                 context: context.clone(),
-                state: Arc::new(Mutex::new(state)),
-                file: PhantomData,
+                state: Arc::default(),
+                file,
             }))
         },
     })
 }
 
+#[derive(Default)]
 struct State {
     /// The sub-buffer that was read in part.
     page: Vec<u8>,
     given: usize,
-    /// A descriptor was closed while a read waited: that read ends.
-    closed: bool,
     /// Reads that wait.
-    waiting: Vec<Arc<Ticket>>,
+    waiting: usize,
+    /// Of those, how many are to end because a descriptor was closed.
+    closed: usize,
 }
 
 struct Open<C: Context, F: Pages<C>> {
@@ -78,40 +74,41 @@ struct Open<C: Context, F: Pages<C>> {
     file: PhantomData<F>,
 }
 
-/// A ticket of a read, placed with the buffer and noted with the open file.
-struct Noted {
+/// A read that waits: for the buffer, or for a close.
+struct Waiting {
+    buffer: Awaited,
     state: Arc<Mutex<State>>,
-    ticket: Arc<Ticket>,
-    _placed: super::wait::Placed,
 }
 
-impl Drop for Noted {
-    fn drop(&mut self) {
-        self.state
-            .lock()
-            .waiting
-            .retain(|t| !Arc::ptr_eq(t, &self.ticket));
+impl Waiting {
+    fn new(buffer: Awaited, state: Arc<Mutex<State>>) -> Waiting {
+        state.lock().waiting += 1;
+        Waiting { buffer, state }
     }
 }
 
-impl<C: Context, F: Pages<C>> Open<C, F> {
-    fn wait(&self) -> Wait {
-        let (buffer, state) = (F::wait(&self.context, false), self.state.clone());
-        Box::new(move |ticket| {
-            state.lock().waiting.push(ticket.clone());
-            Box::new(Noted {
-                state: state.clone(),
-                ticket: ticket.clone(),
-                _placed: buffer(ticket),
-            })
-        })
+impl Wait for Waiting {
+    fn announce(&self) {
+        self.buffer.announce();
+    }
+
+    fn is_there(&self) -> bool {
+        self.state.lock().closed != 0 || self.buffer.is_there()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.state.lock().waiting -= 1;
     }
 }
 
 impl<C: Context, F: Pages<C>> OpenFile for Open<C, F> {
     fn read(&self, _: u64, size: usize, give: Give<'_>) -> Result<Got> {
-        let state = &mut *self.state.lock();
-        if size == 0 || std::mem::take(&mut state.closed) {
+        let mut locked = self.state.lock();
+        let state = &mut *locked;
+        if size == 0 || state.closed != 0 {
+            state.closed = state.closed.saturating_sub(1);
             give(&[]);
             return Ok(Got::Data);
         }
@@ -119,7 +116,12 @@ impl<C: Context, F: Pages<C>> OpenFile for Open<C, F> {
             state.page.resize(F::page_size(&self.context), 0);
             state.given = state.page.len();
             if !F::take(&self.context, &mut state.page, false)? {
-                return Ok(Got::Block(self.wait()));
+                drop(locked);
+                let buffer = F::wait(&self.context, false);
+                return Ok(Got::Block(Arc::new(Waiting::new(
+                    buffer,
+                    self.state.clone(),
+                ))));
             }
             state.given = 0;
         }
@@ -150,7 +152,7 @@ impl<C: Context, F: Pages<C>> OpenFile for Open<C, F> {
         Some(F::readable(&self.context))
     }
 
-    fn changed(&self) -> Option<Wait> {
+    fn changed(&self) -> Option<Awaited> {
         Some(F::wait(&self.context, true))
     }
 
@@ -163,10 +165,11 @@ impl<C: Context, F: Pages<C>> OpenFile for Open<C, F> {
     }
 
     fn flush(&self) {
-        let state = &mut *self.state.lock();
-        state.closed = !state.waiting.is_empty();
-        for ticket in &state.waiting {
-            ticket.punch();
+        let mut state = self.state.lock();
+        state.closed = state.waiting;
+        if state.closed != 0 {
+            drop(state);
+            BELL.ring();
         }
     }
 }

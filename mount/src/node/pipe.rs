@@ -7,7 +7,7 @@ use utracefs::base::error::Result;
 
 use super::handle::{Give, Got, How, OpenFile, Seek};
 use super::spec::{Context, Entry, FileSpec};
-use super::wait::Wait;
+use super::wait::Awaited;
 
 /// Most bytes that one read takes out of the buffer.
 const MOST: usize = 64 << 10;
@@ -44,7 +44,7 @@ pub trait Pipe<C: Context>: Send + Sync + 'static {
 
     /// What to wait for until a read may find something, which may be there already; or, for poll(2), until something
     /// comes that was not there when the ticket was placed.
-    fn wait(reader: &Self::Reader, poll: bool) -> Wait;
+    fn wait(reader: &Self::Reader, poll: bool) -> Awaited;
 }
 
 /// The row of a directory for the pipe file `F`.
@@ -93,7 +93,7 @@ impl<C: Context, F: Pipe<C>> OpenFile for Open<C, F> {
         Some(F::readable(&self.reading.lock().0))
     }
 
-    fn changed(&self) -> Option<Wait> {
+    fn changed(&self) -> Option<Awaited> {
         Some(F::wait(&self.reading.lock().0, true))
     }
 }

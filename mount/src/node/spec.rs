@@ -117,6 +117,9 @@ pub trait Family<C: Context>: 'static {
     }
 }
 
+/// Is told number and name of each member of a family.
+type EachName<'a> = &'a mut dyn FnMut(u32, &[u8]);
+
 /// A [`Family`] as a row of a directory.
 pub struct Each<C: 'static> {
     pub(super) instances: bool,
@@ -125,7 +128,7 @@ pub struct Each<C: 'static> {
     template: &'static (dyn Any + Send + Sync),
     pub(super) find: fn(&C, &[u8]) -> Option<u32>,
     bind: fn(&'static (dyn Any + Send + Sync), &C, u32) -> Option<Node>,
-    pub(super) list: fn(&C, &mut dyn FnMut(u32, &[u8])),
+    pub(super) list: fn(&C, EachName<'_>),
     pub(super) make: fn(&C, &[u8]) -> Result<u32>,
     pub(super) remove: fn(&C, &[u8]) -> Result<()>,
 }

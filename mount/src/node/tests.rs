@@ -10,7 +10,7 @@ use utracefs::base::error::{Caret, Errno, Error, Result};
 use utracefs::base::parse;
 
 use super::spec::Projection;
-use super::wait::{Bell, Ticket, Wait};
+use super::wait::{Awaited, BELL, Wait};
 use super::*;
 use crate::transport::local::Local;
 
@@ -21,8 +21,8 @@ pub(crate) struct Box_ {
     shown: AtomicUsize,
     words: Mutex<Vec<String>>,
     queue: Mutex<Vec<String>>,
-    /// Who waits for the queue and who for the pages.
-    waiting: [Mutex<Vec<Arc<Ticket>>>; 2],
+    /// What came for the queue and for the pages, and who was asked to look again.
+    came: [AtomicUsize; 2],
     pages: Mutex<Vec<u8>>,
     errors: Mutex<Vec<String>>,
     marks: Mutex<Vec<(u32, Vec<u8>)>>,
@@ -43,6 +43,10 @@ impl Box_ {
         self.wake(1);
     }
 
+    pub(crate) fn pages_left(&self) -> usize {
+        self.pages.lock().len()
+    }
+
     /// Sets `number`.
     pub(crate) fn set(&self, number: u64) {
         *self.number.lock() = number;
@@ -58,9 +62,8 @@ impl Box_ {
     }
 
     fn wake(&self, which: usize) {
-        for ticket in self.waiting[which].lock().drain(..) {
-            ticket.punch();
-        }
+        self.came[which].fetch_add(1, Ordering::SeqCst);
+        BELL.ring();
     }
 }
 
@@ -93,11 +96,14 @@ impl Context for Toy {
     }
 }
 
+/// Serial number to name and instance.
+type Members = BTreeMap<u32, (Vec<u8>, Toy)>;
+
 /// Context: all of them.
 #[derive(Clone, Default)]
 pub(crate) struct Toys {
     pub(crate) top: Toy,
-    pub(crate) named: Arc<Mutex<BTreeMap<u32, (Vec<u8>, Toy)>>>,
+    pub(crate) named: Arc<Mutex<Members>>,
 }
 
 impl Context for Toys {
@@ -281,15 +287,28 @@ impl Drop for Taker {
     }
 }
 /// A poll waits for what comes from now on, a read also for what is there.
-fn await_toy(toy: &Toy, which: usize, poll: bool, there: fn(&Box_) -> bool) -> Wait {
-    let toy = toy.clone();
-    Box::new(move |ticket| {
-        toy.0.waiting[which].lock().push(ticket.clone());
-        if !poll && there(&toy.0) {
-            ticket.punch();
-        }
-        Box::new(())
+struct Await {
+    toy: Toy,
+    which: usize,
+    came: usize,
+    there: Option<fn(&Box_) -> bool>,
+}
+fn await_toy(toy: &Toy, which: usize, poll: bool, there: fn(&Box_) -> bool) -> Awaited {
+    let came = toy.0.came[which].load(Ordering::SeqCst);
+    Arc::new(Await {
+        toy: toy.clone(),
+        which,
+        came,
+        there: (!poll).then_some(there),
     })
+}
+impl Wait for Await {
+    fn announce(&self) {}
+    fn is_there(&self) -> bool {
+        let toy = &*self.toy.0;
+        self.there.is_some_and(|there| there(toy))
+            || toy.came[self.which].load(Ordering::SeqCst) != self.came
+    }
 }
 impl Pipe<Toy> for Take {
     const NAME: &'static str = "take";
@@ -327,7 +346,7 @@ impl Pipe<Toy> for Take {
     fn readable(r: &Taker) -> bool {
         !r.toy.0.queue.lock().is_empty()
     }
-    fn wait(r: &Taker, poll: bool) -> Wait {
+    fn wait(r: &Taker, poll: bool) -> Awaited {
         await_toy(&r.toy, 0, poll, |b| !b.queue.lock().is_empty())
     }
 }
@@ -351,7 +370,7 @@ impl Pages<Toy> for Raw {
     fn readable(c: &Toy) -> bool {
         c.0.pages.lock().first().is_some_and(|p| *p != 0)
     }
-    fn wait(c: &Toy, poll: bool) -> Wait {
+    fn wait(c: &Toy, poll: bool) -> Awaited {
         await_toy(c, 1, poll, |b| !b.pages.lock().is_empty())
     }
     fn wake(c: &Toy) {
@@ -578,11 +597,9 @@ fn traces_and_pipes() {
     let Got::Block(wait) = take.read(0, 9, &mut |_| panic!("nothing there")).unwrap() else {
         panic!("it waits")
     };
-    let ticket = Ticket::new(&Arc::new(Bell::default()));
-    let _placed = wait(&ticket);
-    assert!(!ticket.is_punched());
+    assert!(!wait.is_there());
     toy.push("ten");
-    assert!(ticket.is_punched());
+    assert!(wait.is_there());
     // cleared by O_TRUNC
     local.truncate("look").unwrap();
     assert_eq!(local.cat("look").unwrap(), "");
@@ -625,23 +642,20 @@ fn raw_pages() {
     );
     // ioctl 0 wakes who waits; a close ends it
     let wait = |h: &Handle| match h.read(0, 4096, &mut |_| panic!("nothing there")).unwrap() {
-        Got::Block(wait) => {
-            let ticket = Ticket::new(&Arc::new(Bell::default()));
-            (wait(&ticket), ticket)
-        }
+        Got::Block(wait) => wait,
         Got::Data => panic!("it waits"),
     };
     let waiting = wait(&one);
     assert_eq!(errno(one.ioctl(0x5220)), Some(Errno::ENOTTY));
-    assert!(!waiting.1.is_punched());
+    assert!(!waiting.is_there());
     two.ioctl(0).unwrap();
-    assert!(waiting.1.is_punched());
+    assert!(waiting.is_there());
     assert_eq!(errno(local.read(&one, 0, 4096)), Some(Errno::EAGAIN));
     drop(waiting);
     two.flush();
     let waiting = wait(&one);
     one.flush();
-    assert!(waiting.1.is_punched());
+    assert!(waiting.is_there());
     assert_eq!(local.read(&one, 0, 4096).unwrap(), []);
     drop(waiting);
     assert_eq!(errno(local.read(&one, 0, 4096)), Some(Errno::EAGAIN));

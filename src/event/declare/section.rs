@@ -10,6 +10,7 @@
 
 use super::EventDecl;
 
+#[cfg(not(miri))]
 unsafe extern "C" {
     #[link_name = "__start_utracefs_events"]
     static START: [*const (); 0];
@@ -18,15 +19,24 @@ unsafe extern "C" {
 }
 
 /// The events that are linked into this program, in no particular order. An event may come up more than once.
+#[cfg(miri)]
+pub fn declared() -> impl Iterator<Item = &'static EventDecl> {
+    // Interpreted, there is no linker.
+    core::iter::empty()
+}
+
+/// The events that are linked into this program, in no particular order. An event may come up more than once.
+#[cfg(not(miri))]
 pub fn declared() -> impl Iterator<Item = &'static EventDecl> {
     // A null pointer, so that the section is there even in a program without events.
     // SAFETY: directives only, no instruction.
     unsafe {
         core::arch::asm!(
             ".pushsection utracefs_events, \"awR\"",
-            ".balign 8",
-            ".quad 0",
+            ".balign {size}",
+            ".zero {size}",
             ".popsection",
+            size = const size_of::<*const ()>(),
             options(nomem, nostack, preserves_flags),
         )
     };
@@ -34,7 +44,9 @@ pub fn declared() -> impl Iterator<Item = &'static EventDecl> {
     // SAFETY: the linker puts both symbols around the pointers that this module and `__keep_event!` lay down, each null
     // or the address of a static.
     let all = unsafe {
-        let len = stop.cast::<*const EventDecl>().offset_from_unsigned(start.cast());
+        let len = stop
+            .cast::<*const EventDecl>()
+            .offset_from_unsigned(start.cast());
         core::slice::from_raw_parts(start.cast::<*const EventDecl>(), len)
     };
     // SAFETY: as above.

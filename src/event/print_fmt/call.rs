@@ -3,11 +3,11 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::CompileError;
+use super::eval::Op;
 use super::lexer::{At, Token};
 use super::parse::Parser;
 use super::tree::{Elem, Helper, Id, Node, Ty};
-use super::CompileError;
-use super::eval::Op;
 use crate::event::ctype::CInt;
 use crate::event::field::FieldKind;
 
@@ -94,7 +94,9 @@ impl Parser<'_> {
                     &[],
                 )?;
                 let divisor = self.tree.to(CInt::ULONG, size)?;
-                let count = self.tree.emit(Op::DivU, len, divisor, CInt::ULONG, position)?;
+                let count = self
+                    .tree
+                    .emit(Op::DivU, len, divisor, CInt::ULONG, position)?;
                 self.helper(
                     Helper::Array { bytes, count, size },
                     position,
@@ -218,7 +220,9 @@ impl Parser<'_> {
                     CInt::ULONG,
                     position,
                 )?;
-                let product = self.tree.emit(Op::Mul, value, unit, CInt::ULONG, position)?;
+                let product = self
+                    .tree
+                    .emit(Op::Mul, value, unit, CInt::ULONG, position)?;
                 return self.tree.to(CInt::UINT, product);
             }
             _ => {
@@ -238,8 +242,12 @@ impl Parser<'_> {
         };
         let value = self.tree.to(int, value)?;
         match self.tree.constant(value) {
-            Some(v) => self.tree.num(v.swap_bytes() >> (64 - 8 * u32::from(swap)), int, position),
-            None => self.tree.add(Node::Swap(swap, value), Ty::Int(int), position, &[value]),
+            Some(v) => self
+                .tree
+                .num(v.swap_bytes() >> (64 - 8 * u32::from(swap)), int, position),
+            None => self
+                .tree
+                .add(Node::Swap(swap, value), Ty::Int(int), position, &[value]),
         }
     }
 
@@ -249,7 +257,8 @@ impl Parser<'_> {
         position: usize,
         operands: &[Id],
     ) -> Result<Id, CompileError> {
-        self.tree.add(Node::Helper(helper), Ty::Text, position, operands)
+        self.tree
+            .add(Node::Helper(helper), Ty::Text, position, operands)
     }
 
     /// The name of a field with dynamic data, which comes next: where its word is, and the type of the elements.

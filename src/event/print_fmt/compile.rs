@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 use core::mem::take;
 
-use super::eval::{Ins, STACK};
+use super::code::instructions;
+use super::eval::Ins;
 use super::helper::{Dump, Table};
 use super::parse::{Parsed, parse};
-use super::tree::{Tree, Helper, Id, Node, Ty};
 use super::pointer::{Pointer, is_plain};
 use super::program::{Act, Contents, Dressing, Program, Size, Step};
 use super::spec::{Dim, Spec, What, read};
+use super::tree::{Helper, Id, Node, Ty};
 use super::{CompileError, pointer};
 use crate::event::ctype::CInt;
 use crate::event::field::{Field, Load};
@@ -43,7 +44,9 @@ pub(super) fn compile(text: &str, fields: &[Field]) -> Result<Program, CompileEr
     }
     c.flush()?;
     let mut program = c.program;
-    program.steps.shrink_to_fit();
+    program
+        .finish()
+        .ok_or_else(|| CompileError::new("too long", start))?;
     Ok(program)
 }
 
@@ -327,6 +330,24 @@ impl Compiler {
             self.step(Act::Choose { code, choice })?;
             return Ok(());
         }
+        // `flags ? __print_flags(flags, …) : "none"` is one step.
+        if let (
+            Node::Helper(Helper::Flags {
+                value,
+                delim,
+                table,
+            }),
+            Node::Literal(none),
+        ) = (self.node(yes), self.node(no))
+        {
+            let (value, delim, table, none) = (*value, delim.clone(), table.clone(), none.clone());
+            let flags = self.code(value, Some(CInt::ULONG))?;
+            if self.program.code(flags) == self.program.code(code) {
+                let table = self.table(&delim, &table, &none)?;
+                self.step(Act::Flags { code, table })?;
+                return Ok(());
+            }
+        }
         let branch = self.step(Act::Nothing)?;
         self.text(yes)?;
         let leave = self.step(Act::Nothing)?;
@@ -342,7 +363,12 @@ impl Compiler {
         Ok(())
     }
 
-    fn table(&mut self, delim: &[u8], entries: &[(u64, Vec<u8>)]) -> Result<u16, CompileError> {
+    fn table(
+        &mut self,
+        delim: &[u8],
+        entries: &[(u64, Vec<u8>)],
+        none: &[u8],
+    ) -> Result<u16, CompileError> {
         let pool = &mut self.program.pool;
         let entries = entries
             .iter()
@@ -350,6 +376,7 @@ impl Compiler {
             .collect();
         let table = Table {
             delim: pool.add(until_nul(delim)),
+            none: pool.add(until_nul(none)),
             entries,
         };
         self.program.tables.push(table);
@@ -364,11 +391,11 @@ impl Compiler {
                 table,
             } => Act::Flags {
                 code: self.code(value, Some(CInt::ULONG))?,
-                table: self.table(&delim, &table)?,
+                table: self.table(&delim, &table, b"")?,
             },
             Helper::Symbolic { value, table } => Act::Symbolic {
                 code: self.code(value, Some(CInt::ULONG))?,
-                table: self.table(b"", &table)?,
+                table: self.table(b"", &table, b"")?,
             },
             Helper::Hex {
                 bytes,
@@ -427,18 +454,13 @@ impl Compiler {
 
     /// The instructions for a value, brought into a type if one is given.
     fn code(&mut self, id: Id, int: Option<CInt>) -> Result<u16, CompileError> {
-        let mut g = Generator {
-            tree: &self.parsed.tree,
-            code: Vec::new(),
-            height: 0,
-        };
-        g.value(id)?;
-        if let (Some(int), Ty::Int(from)) = (int, self.ty(id)) {
-            g.wrap(from, int);
-        } else if let (Some(int), Ty::Ptr(_)) = (int, self.ty(id)) {
-            g.wrap(CInt::ULONG, int);
+        let code = instructions(&self.parsed.tree, id, int)?;
+        // Among the first ones only: there may be very many.
+        let known =
+            (0..self.program.codes.len().min(64)).find(|i| self.program.code(*i as u16) == code);
+        if let Some(known) = known {
+            return self.place(known);
         }
-        let code = g.code;
         let start = u32::try_from(self.program.code.len()).map_err(|_| self.too_long())?;
         // Jumps count from the start of their code.
         self.program.code.extend_from_slice(&code);
@@ -450,124 +472,4 @@ impl Compiler {
 /// C text ends at a NUL.
 fn until_nul(text: &[u8]) -> &[u8] {
     crate::event::field::until_nul(text)
-}
-
-/// Makes the instructions of one expression.
-struct Generator<'a> {
-    tree: &'a Tree,
-    code: Vec<Ins>,
-    height: usize,
-}
-
-impl Generator<'_> {
-    /// Counts what the stack holds after an instruction that takes some values and leaves one.
-    fn push(&mut self, ins: Ins, takes: usize, position: usize) -> Result<(), CompileError> {
-        self.code.push(ins);
-        self.height = self.height + 1 - takes;
-        if self.height > STACK || self.code.len() > usize::from(u16::MAX) {
-            return Err(CompileError::new("the expression is too deep", position));
-        }
-        Ok(())
-    }
-
-    /// Brings the value on top from one type into another, if that can change it.
-    fn wrap(&mut self, from: CInt, int: CInt) {
-        if int.holds(from) {
-            return;
-        }
-        let narrowed = match self.code[..] {
-            [Ins::Push(v)] => Some(Ins::Push(int.wrap(v))),
-            [Ins::Load(load)] => load.narrow(int).map(Ins::Load),
-            _ => None,
-        };
-        match narrowed {
-            Some(ins) => self.code[0] = ins,
-            None => self.code.push(Ins::Wrap(int)),
-        }
-    }
-
-    fn value(&mut self, id: Id) -> Result<(), CompileError> {
-        let e = self.tree.get(id);
-        let at = e.position;
-        match e.node {
-            Node::Num(v) => self.push(Ins::Push(v), 0, at),
-            Node::Load(load) => self.push(Ins::Load(load), 0, at),
-            Node::Fixed { offset, len } => self.push(Ins::Fixed { offset, len }, 0, at),
-            Node::Dynamic { offset, rel } => self.push(Ins::Dynamic { offset, rel }, 0, at),
-            Node::DynamicLen { offset } => self.push(Ins::DynamicLen { offset }, 0, at),
-            Node::Jiffies => self.push(Ins::Jiffies, 0, at),
-            Node::Binary(op, a, b) => {
-                self.value(a)?;
-                if let Node::Num(v) = self.tree.get(b).node {
-                    return self.push(Ins::OpConst(op, v), 1, at);
-                }
-                self.value(b)?;
-                self.push(Ins::Op(op), 2, at)
-            }
-            Node::Wrap(int, a) => {
-                self.value(a)?;
-                self.push(Ins::Wrap(int), 1, at)
-            }
-            Node::Swap(size, a) => {
-                self.value(a)?;
-                self.push(Ins::Swap(size), 1, at)
-            }
-            Node::Index(int, base, index) => {
-                self.value(base)?;
-                self.value(index)?;
-                self.push(Ins::Index(int), 2, at)
-            }
-            Node::Advance(size, base, index) => {
-                self.value(base)?;
-                self.value(index)?;
-                self.push(Ins::Advance(size), 2, at)
-            }
-            Node::AndAnd(a, b) | Node::OrOr(a, b) => {
-                let and = matches!(e.node, Node::AndAnd(..));
-                self.value(a)?;
-                let branch = self.jump_if_zero();
-                if and {
-                    self.value(b)?;
-                    self.push(Ins::Bool, 1, at)?;
-                } else {
-                    self.push(Ins::Push(1), 0, at)?;
-                }
-                let leave = self.jump();
-                self.code[branch] = Ins::JumpIfZero(self.code.len() as u32);
-                if and {
-                    self.push(Ins::Push(0), 0, at)?;
-                } else {
-                    self.value(b)?;
-                    self.push(Ins::Bool, 1, at)?;
-                }
-                self.code[leave] = Ins::Jump(self.code.len() as u32);
-                Ok(())
-            }
-            Node::Cond(cond, yes, no) => {
-                self.value(cond)?;
-                let branch = self.jump_if_zero();
-                self.value(yes)?;
-                let leave = self.jump();
-                self.code[branch] = Ins::JumpIfZero(self.code.len() as u32);
-                self.value(no)?;
-                self.code[leave] = Ins::Jump(self.code.len() as u32);
-                Ok(())
-            }
-            Node::Literal(_) | Node::Helper(_) => Err(CompileError::new("a number expected", at)),
-        }
-    }
-
-    /// To be filled in.
-    fn jump_if_zero(&mut self) -> usize {
-        self.code.push(Ins::JumpIfZero(0));
-        self.height -= 1;
-        self.code.len() - 1
-    }
-
-    /// To be filled in; what follows is the other branch, for which the stack is as it was.
-    fn jump(&mut self) -> usize {
-        self.code.push(Ins::Jump(0));
-        self.height -= 1;
-        self.code.len() - 1
-    }
 }

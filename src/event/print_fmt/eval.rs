@@ -63,7 +63,7 @@ impl Op {
 }
 
 /// One instruction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ins {
     Push(u64),
     Load(Load),
@@ -122,8 +122,11 @@ fn fixed(record: &[u8], offset: u16, len: u32) -> Option<u64> {
 
 /// Runs instructions; `None` if the record is too short for a value that was asked for.
 pub(super) fn eval(code: &[Ins], record: &[u8], env: &Env) -> Option<u64> {
-    if let [Ins::Load(load)] = code {
-        return load.get(record);
+    // What most expressions are needs no stack.
+    match *code {
+        [Ins::Load(load)] => return load.get(record),
+        [Ins::Load(load), Ins::OpConst(op, b)] => return Some(op.apply(load.get(record)?, b)),
+        _ => {}
     }
     let mut stack = [0u64; STACK];
     // Index of the next free place. The compiler has counted; the mask only keeps the compiler from checking bounds.

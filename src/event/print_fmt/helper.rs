@@ -11,11 +11,16 @@ use crate::event::field::load;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     pub delim: Span,
+    /// Of flags: what stands for 0.
+    pub none: Span,
     pub entries: Vec<(u64, Span)>,
 }
 
 /// `__print_flags`: the names of all masks that are fully in the value, in the table's order; what is left in hexadecimal.
 pub(super) fn flags(out: &mut Vec<u8>, pool: &Pool, table: &Table, mut value: u64) {
+    if value == 0 {
+        return pool.append(out, table.none);
+    }
     let mut first = true;
     for &(mask, name) in &table.entries {
         if value == 0 {

@@ -12,7 +12,10 @@
 use crate::event::declare::{FieldDecl, Kind, same};
 
 mod c_text;
+mod conversion;
 mod expr;
+mod helper;
+mod primary;
 mod spec;
 mod token;
 
@@ -43,11 +46,15 @@ pub struct Buf {
 }
 
 impl Buf {
-    const fn new() -> Buf {
-        Buf { bytes: [0; MAX], len: 0, overflow: false }
+    pub(crate) const fn new() -> Buf {
+        Buf {
+            bytes: [0; MAX],
+            len: 0,
+            overflow: false,
+        }
     }
 
-    const fn push(&mut self, byte: u8) {
+    pub(crate) const fn push(&mut self, byte: u8) {
         if self.len < MAX {
             self.bytes[self.len] = byte;
             self.len += 1;
@@ -56,7 +63,7 @@ impl Buf {
         }
     }
 
-    const fn push_all(&mut self, bytes: &[u8]) {
+    pub(crate) const fn push_all(&mut self, bytes: &[u8]) {
         let mut i = 0;
         while i < bytes.len() {
             self.push(bytes[i]);
@@ -214,7 +221,11 @@ struct Named {
     to: usize,
 }
 
-const NO_NAME: Named = Named { name: Tok::END, from: 0, to: 0 };
+const NO_NAME: Named = Named {
+    name: Tok::END,
+    from: 0,
+    to: 0,
+};
 
 struct Translator<'a> {
     src: &'a [u8],
@@ -239,7 +250,10 @@ impl<'a> Translator<'a> {
             src,
             entry: source.entry.as_bytes(),
             fields: source.fields,
-            cursor: Cursor { at: 0, end: src.len() },
+            cursor: Cursor {
+                at: 0,
+                end: src.len(),
+            },
             fmt: Buf::new(),
             args: Buf::new(),
             lets: [NO_NAME; MAX_NAMES],
@@ -251,12 +265,21 @@ impl<'a> Translator<'a> {
 
     const fn finish(mut self) -> Outcome {
         if self.problem.is_none() && (self.fmt.overflow || self.args.overflow) {
-            self.fail("the text is too long: a print fmt has at most 8192 bytes", Tok::END);
+            self.fail(
+                "the text is too long: a print fmt has at most 8192 bytes",
+                Tok::END,
+            );
         }
         if self.problem.is_some() {
-            return Outcome { text: Buf::new(), problem: self.problem };
+            return Outcome {
+                text: Buf::new(),
+                problem: self.problem,
+            };
         }
-        Outcome { text: self.fmt, problem: None }
+        Outcome {
+            text: self.fmt,
+            problem: None,
+        }
     }
 
     /// Notes the first problem; everything that follows runs idle.
@@ -274,7 +297,12 @@ impl<'a> Translator<'a> {
         while len > 0 && at.from + len < at.to && (self.src[at.from + len] & 0xc0) == 0x80 {
             len -= 1;
         }
-        self.problem = Some(Problem { what, place, place_len: len, from: at.from });
+        self.problem = Some(Problem {
+            what,
+            place,
+            place_len: len,
+            from: at.from,
+        });
     }
 
     const fn failed(&self) -> bool {

@@ -13,15 +13,19 @@
 //! | `tree` | expressions with their types, constants folded |
 //! | `constant` | names that the kernel leaves in its format files |
 //! | `spec` | one `%` conversion |
-//! | `compile` | expressions and conversions to steps |
+//! | `compile`, `code` | conversions to steps, expressions to instructions |
 //! | `eval` | the value of an expression for a record |
 //! | `program` | the steps, rendered |
 //! | `fields` | a record without its `print fmt`, by its fields |
+//! | `literal` | a Rust literal to C, while compiling |
+//! | `display` | the helpers for texts made in Rust |
 //! | `number`, `helper`, `pointer` | text of numbers, of the `__print_` helpers, of `%p` and its kin |
 
 mod call;
+mod code;
 mod compile;
 mod constant;
+pub mod display;
 mod eval;
 mod fields;
 mod helper;

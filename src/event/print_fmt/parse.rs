@@ -4,12 +4,15 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::eval::Op;
 use super::lexer::{At, Token, tokens};
 use super::tree::{CType, Elem, Id, MAX_DEPTH, Node, Tree, Ty};
-use super::eval::Op;
 use super::{CompileError, constant};
 use crate::event::ctype::{CInt, int_type_of_words, is_type_word};
 use crate::event::field::{COMMON, Field, FieldKind, Load};
+
+/// The longest `print fmt`, in bytes; the kernel's own have up to 10,000.
+const MAX_LEN: usize = 1 << 16;
 
 /// A `print fmt`, read: its format and the expressions of its arguments.
 pub(super) struct Parsed {
@@ -20,7 +23,7 @@ pub(super) struct Parsed {
 
 /// Reads a `print fmt` against the fields of its event.
 pub(super) fn parse(text: &str, fields: &[Field]) -> Result<Parsed, CompileError> {
-    if u32::try_from(text.len()).is_err() {
+    if text.len() > MAX_LEN {
         return Err(CompileError::new("too long", 0));
     }
     let tokens = tokens(text)?;
@@ -148,7 +151,11 @@ impl<'a> Parser<'a> {
         let (yes, no, ty) = match (a, b) {
             (Ty::Int(x), Ty::Int(y)) => {
                 let int = x.common(y);
-                (self.tree.to(int, yes)?, self.tree.to(int, no)?, Ty::Int(int))
+                (
+                    self.tree.to(int, yes)?,
+                    self.tree.to(int, no)?,
+                    Ty::Int(int),
+                )
             }
             (Ty::Slice(_), Ty::Slice(_)) => (yes, no, a),
             (Ty::Slice(_), _) if null(self, no) => (yes, no, a),
@@ -160,7 +167,8 @@ impl<'a> Parser<'a> {
         if let Some(value) = self.tree.constant(cond) {
             return Ok(if value != 0 { yes } else { no });
         }
-        self.tree.add(Node::Cond(cond, yes, no), ty, position, &[cond, yes, no])
+        self.tree
+            .add(Node::Cond(cond, yes, no), ty, position, &[cond, yes, no])
     }
 
     /// Operators of two operands of at least this rank, from the left.
@@ -398,9 +406,14 @@ impl<'a> Parser<'a> {
                 self.next();
                 self.call(name, position)
             }
-            Token::Word("jiffies") => self.tree.add(Node::Jiffies, Ty::Int(CInt::ULONG), position, &[]),
+            Token::Word("jiffies") => {
+                self.tree
+                    .add(Node::Jiffies, Ty::Int(CInt::ULONG), position, &[])
+            }
             Token::Word(name) => match constant::value(name) {
-                Some(value) if value > i32::MAX as u64 => self.tree.num(value, CInt::ULONG, position),
+                Some(value) if value > i32::MAX as u64 => {
+                    self.tree.num(value, CInt::ULONG, position)
+                }
                 Some(value) => self.tree.num(value, CInt::INT, position),
                 None if self.unknown.is_some() => {
                     self.unknown = Some(true);

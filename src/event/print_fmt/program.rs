@@ -8,7 +8,7 @@ use super::number::{Dress, number};
 use super::pointer::{self, Pointer};
 use super::spec::{MAX_WIDTH, Spec};
 use super::{CompileError, Env, TRUNCATED, compile};
-use crate::base::text::{self, Pool, Span};
+use crate::base::text::{self, Pool, Span, Tail};
 use crate::event::ctype::CInt;
 use crate::event::field::{Field, Load, dynamic, load};
 
@@ -153,6 +153,8 @@ pub struct Program {
     pub(super) pointers: Vec<Pointer>,
     pub(super) contents: Vec<Contents>,
     pub(super) choices: Vec<[Span; 2]>,
+    /// The most text that one record can make of the steps that are not `slow`.
+    bound: u32,
 }
 
 impl core::fmt::Debug for Program {
@@ -177,77 +179,102 @@ impl Program {
     /// Appends the text of a record, which begins with `common_type`. Whatever the record's bytes are, there is text:
     /// [`TRUNCATED`] stands for what it is too short for.
     pub fn render(&self, record: &[u8], env: &Env, out: &mut Vec<u8>) {
+        let number = |offset: u16, int: CInt| load(record, offset.into(), int);
         let mut at = 0;
-        let mut mark = out.len();
+        let bound = self.bound as usize;
+        let mut tail = Tail::new(out, bound);
+        let mut mark = tail.len();
         while let Some(&Step { literal, act }) = self.steps.get(at) {
             at += 1;
-            self.pool.append(out, literal);
-            let shown = match act {
-                Act::Nothing => Some(()),
-                Act::DecU32(offset) => {
-                    load(record, offset.into(), CInt::UINT).map(|v| text::dec(out, v))
-                }
-                Act::DecI32(offset) => {
-                    load(record, offset.into(), CInt::INT).map(|v| text::dec_signed(out, v as i64))
-                }
-                Act::DecU64(offset) => {
-                    load(record, offset.into(), CInt::ULONG).map(|v| text::dec(out, v))
-                }
-                Act::DecI64(offset) => {
-                    load(record, offset.into(), CInt::LONG).map(|v| text::dec_signed(out, v as i64))
-                }
-                Act::HexU32(offset) => {
-                    load(record, offset.into(), CInt::UINT).map(|v| text::hex(out, v))
-                }
-                Act::HexU64(offset) => {
-                    load(record, offset.into(), CInt::ULONG).map(|v| text::hex(out, v))
-                }
-                Act::Dec(load) => load.get(record).map(|v| text::dec(out, v)),
-                Act::DecSigned(load) => load.get(record).map(|v| text::dec_signed(out, v as i64)),
-                Act::Chars { offset, len } => {
-                    let (offset, len) = (usize::from(offset), usize::from(len));
-                    record
-                        .get(offset..offset + len)
-                        .map(|b| text::until_nul(out, b))
-                }
-                Act::DynamicText { offset, rel } => dynamic(record, offset.into(), rel)
-                    .map(|(start, len)| text::until_nul(out, &record[start..start + len])),
-                Act::Jump { to } => {
-                    at = to.into();
-                    Some(())
-                }
-                Act::JumpIfZero { code, to, end } => match self.eval(code, record, env) {
-                    Some(0) => {
+            // SAFETY: `finish` made `bound` the sum of what all steps append to `tail`, jumps go forward only, so that no step
+            // comes twice, and after `slow` there is room for all again. It also saw to it that the pool holds all pieces.
+            let shown = unsafe {
+                tail.literal(&self.pool, literal);
+                match act {
+                    Act::Nothing => Some(()),
+                    Act::DecU32(offset) => number(offset, CInt::UINT).map(|v| tail.dec(v)),
+                    Act::DecI32(offset) => {
+                        number(offset, CInt::INT).map(|v| tail.dec_signed(v as i64))
+                    }
+                    Act::DecU64(offset) => number(offset, CInt::ULONG).map(|v| tail.dec(v)),
+                    Act::DecI64(offset) => {
+                        number(offset, CInt::LONG).map(|v| tail.dec_signed(v as i64))
+                    }
+                    Act::HexU32(offset) => number(offset, CInt::UINT).map(|v| tail.hex(v)),
+                    Act::HexU64(offset) => number(offset, CInt::ULONG).map(|v| tail.hex(v)),
+                    Act::Dec(load) => load.get(record).map(|v| tail.dec(v)),
+                    Act::DecSigned(load) => load.get(record).map(|v| tail.dec_signed(v as i64)),
+                    Act::Hex(load) => load.get(record).map(|v| tail.hex(v)),
+                    Act::Chars { offset, len } => {
+                        let (offset, len) = (usize::from(offset), usize::from(len));
+                        record.get(offset..offset + len).map(|b| tail.until_nul(b))
+                    }
+                    Act::Choose { code, choice } => {
+                        let piece = self.choose(code, choice, record, env);
+                        piece.map(|p| tail.literal(&self.pool, p))
+                    }
+                    Act::Jump { to } => {
                         at = to.into();
                         Some(())
                     }
-                    Some(_) => Some(()),
-                    None => {
-                        at = end.into();
-                        None
+                    Act::JumpIfZero { code, to, end } => match self.condition(code, record, env) {
+                        Some(0) => {
+                            at = to.into();
+                            Some(())
+                        }
+                        Some(_) => Some(()),
+                        None => {
+                            at = end.into();
+                            None
+                        }
+                    },
+                    Act::Mark => {
+                        mark = tail.len();
+                        Some(())
                     }
-                },
-                Act::Mark => {
-                    mark = out.len();
-                    Some(())
+                    _ => tail.slow(bound, |out| self.act(act, record, env, mark, out)),
                 }
-                Act::Dress { dressing } => {
-                    self.dress(dressing, record, env, mark, out);
-                    Some(())
-                }
-                _ => self.act(act, record, env, out),
             };
             if shown.is_none() {
-                out.extend_from_slice(TRUNCATED);
+                tail.slow(bound, |out| out.extend_from_slice(TRUNCATED));
             }
         }
+        tail.end();
+    }
+
+    // Apart, so that `render` need not keep everything at hand that these need.
+
+    #[inline(never)]
+    fn condition(&self, code: u16, record: &[u8], env: &Env) -> Option<u64> {
+        self.eval(code, record, env)
+    }
+
+    #[inline(never)]
+    fn choose(&self, code: u16, choice: u16, record: &[u8], env: &Env) -> Option<Span> {
+        let [yes, no] = *self.choices.get(usize::from(choice))?;
+        Some(if self.eval(code, record, env)? != 0 {
+            yes
+        } else {
+            no
+        })
     }
 
     /// The steps that are not so common.
     #[inline(never)]
-    fn act(&self, act: Act, record: &[u8], env: &Env, out: &mut Vec<u8>) -> Option<()> {
+    fn act(
+        &self,
+        act: Act,
+        record: &[u8],
+        env: &Env,
+        mark: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         match act {
-            Act::Hex(load) => text::hex(out, load.get(record)?),
+            Act::Dress { dressing } => self.dress(dressing, record, env, mark, out),
+            Act::DynamicText { offset, rel } => {
+                let (start, len) = dynamic(record, offset.into(), rel)?;
+                text::until_nul(out, record.get(start..start + len)?);
+            }
             Act::Number { code, dressing } => {
                 let value = self.eval(code, record, env)?;
                 let dressing = self.dressings.get(usize::from(dressing))?;
@@ -343,17 +370,6 @@ impl Program {
                 };
                 pointer::contents(out, from, pointer, count);
             }
-            Act::Choose { code, choice } => {
-                let [yes, no] = *self.choices.get(usize::from(choice))?;
-                self.pool.append(
-                    out,
-                    if self.eval(code, record, env)? != 0 {
-                        yes
-                    } else {
-                        no
-                    },
-                );
-            }
             // The others are `render`'s.
             _ => debug_assert!(false, "{act:?}"),
         }
@@ -371,6 +387,40 @@ impl Program {
         let from = bytes(record, self.eval(from, record, env)?);
         let len = (self.eval(len, record, env)? as i64).max(0) as u64;
         Some(first(from, len))
+    }
+
+    /// To be called when all steps are there: sees to it that what `render` relies on is so. `None` if it cannot be.
+    pub(super) fn finish(&mut self) -> Option<()> {
+        let mut bound = 0u32;
+        for (i, step) in self.steps.iter().enumerate() {
+            if !self.pool.holds(step.literal) {
+                return None;
+            }
+            let forward = |to: u16| usize::from(to) > i && usize::from(to) <= self.steps.len();
+            let most = match step.act {
+                Act::DecU32(_)
+                | Act::DecI32(_)
+                | Act::DecU64(_)
+                | Act::DecI64(_)
+                | Act::Dec(_)
+                | Act::DecSigned(_) => 20,
+                Act::HexU32(_) | Act::HexU64(_) | Act::Hex(_) => 16,
+                Act::Chars { len, .. } => len.into(),
+                Act::Choose { choice, .. } => {
+                    let [yes, no] = *self.choices.get(usize::from(choice))?;
+                    if !self.pool.holds(yes) || !self.pool.holds(no) {
+                        return None;
+                    }
+                    yes.len.max(no.len)
+                }
+                Act::Jump { to } if !forward(to) => return None,
+                Act::JumpIfZero { to, end, .. } if !forward(to) || !forward(end) => return None,
+                _ => 0,
+            };
+            bound = bound.checked_add(most)?.checked_add(step.literal.len)?;
+        }
+        self.bound = bound;
+        Some(())
     }
 
     /// The instructions of an expression.

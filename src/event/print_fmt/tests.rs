@@ -1,13 +1,15 @@
-//! Records against expected text: made by hand, taken from real kernels, and random.
+//! Records against expected text: taken from real kernels, made by hand (`cases`, `language`), and random (`fuzz`).
+
+mod cases;
+mod fuzz;
+mod language;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{format, panic, println};
 
 use super::*;
-use crate::event::field::Field;
 use crate::event::format::{Parsed, parse_format};
 
 fn golden() -> PathBuf {
@@ -170,4 +172,18 @@ fn real_records() {
         }
     }
     assert!(count > 300, "{count}");
+}
+
+/// Every `print fmt` of a real kernel compiles.
+#[test]
+fn real_formats() {
+    let mut count = 0;
+    for path in files(&golden().join("formats")) {
+        let format = read(&path);
+        if let Err(e) = Program::compile(&format.print_fmt, &format.fields) {
+            panic!("{path:?}: {e}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 977);
 }

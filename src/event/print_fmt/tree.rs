@@ -164,8 +164,11 @@ impl Tree {
             .max()
             .unwrap_or(0)
             + 1;
-        if depth > MAX_DEPTH || self.nodes.len() >= MAX_NODES {
+        if depth > MAX_DEPTH {
             return Err(CompileError::new("the expression is too deep", position));
+        }
+        if self.nodes.len() >= MAX_NODES {
+            return Err(CompileError::new("too long", position));
         }
         self.nodes.push(Typed {
             node,
@@ -187,7 +190,12 @@ impl Tree {
         }
     }
 
-    pub(super) fn num(&mut self, value: u64, int: CInt, position: usize) -> Result<Id, CompileError> {
+    pub(super) fn num(
+        &mut self,
+        value: u64,
+        int: CInt,
+        position: usize,
+    ) -> Result<Id, CompileError> {
         self.add(Node::Num(int.wrap(value)), Ty::Int(int), position, &[])
     }
 
@@ -427,7 +435,12 @@ impl Tree {
         }
     }
 
-    pub(super) fn cast(&mut self, ctype: CType, operand: Id, position: usize) -> Result<Id, CompileError> {
+    pub(super) fn cast(
+        &mut self,
+        ctype: CType,
+        operand: Id,
+        position: usize,
+    ) -> Result<Id, CompileError> {
         let from = self.get(operand).ty;
         match (ctype, from) {
             (CType::Int(int), Ty::Int(_) | Ty::Ptr(_)) => self.to(int, operand),
@@ -465,7 +478,12 @@ impl Tree {
     }
 
     /// Element of something in the record.
-    pub(super) fn index(&mut self, base: Id, index: Id, position: usize) -> Result<Id, CompileError> {
+    pub(super) fn index(
+        &mut self,
+        base: Id,
+        index: Id,
+        position: usize,
+    ) -> Result<Id, CompileError> {
         let Ty::Slice(elem) = self.get(base).ty else {
             return Err(CompileError::new(
                 "what this points to is not in the record",

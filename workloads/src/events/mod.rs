@@ -1,7 +1,11 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod raw_syscalls;
 pub mod sched;
 pub mod syscalls;
+
+#[cfg(test)]
+mod tests;
 
 /// Bits of `common_flags` (Documentation/trace/ftrace.rst, "latency trace format").
 pub mod flags {

@@ -56,8 +56,7 @@ macro_rules! wakeup_events {
                 target_cpu: target_cpu as i32,
             },
             TP_ident(__entry),
-            TP_printk(c: "comm=%s pid=%d prio=%d target_cpu=%03d",
-                REC->comm, REC->pid, REC->prio, REC->target_cpu)
+            TP_printk(c: r#""comm=%s pid=%d prio=%d target_cpu=%03d", REC->comm, REC->pid, REC->prio, REC->target_cpu"#)
         );
     )*};
 }

@@ -308,7 +308,9 @@ impl Local {
         from.load.fetch_sub(1, Ordering::SeqCst);
         // Locks held: the other queue's; and schedule() itself is not preempted.
         let depth = if in_softirq { 1 } else { 2 };
-        self.atomically(depth, || trace_sched_migrate_task(&task, from.number, self.cpu().number));
+        self.atomically(depth, || {
+            trace_sched_migrate_task(&task, from.number, self.cpu().number)
+        });
         task.cpu.store(here, Ordering::SeqCst);
         drop(queue);
         self.cpu().load.fetch_add(1, Ordering::SeqCst);

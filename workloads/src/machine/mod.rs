@@ -18,6 +18,8 @@ mod process;
 mod queue;
 mod sleep;
 mod task;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 use std::io;

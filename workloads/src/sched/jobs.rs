@@ -80,6 +80,8 @@ async fn pipeline(mut rng: Rng) -> Option<bool> {
     let (matches, mut matching) = pipe(2);
     let cat = async move {
         exec("/usr/bin/cat");
+        // Less urgent than those it feeds: what it sends is looked at at once.
+        set_prio(125);
         for block in blocks {
             sleep_on_io(disk).await;
             if out.send(block).await.is_err() {
@@ -143,6 +145,8 @@ async fn server(mut rng: Rng) -> Option<bool> {
         workers.push(work);
     }
     drop(replies);
+    // The workers, which it has made before, are more urgent than the one that hands out the work.
+    set_prio(125);
     let mut answers = 0;
     for (number, (seed, steps)) in requests.iter().enumerate() {
         sleep(gap).await;

@@ -3,57 +3,19 @@
 //! An `int` goes to the kernel, and into the event, as compilers pass it: the upper half of the register is zero.
 //! What comes back is what the kernel left in the result register: negative values are errno values.
 
-use std::ffi::{CStr, c_long};
+use std::ffi::CStr;
 use std::sync::atomic::AtomicU32;
 
+use utracefs::event::syscall::Word;
+
+use crate::events::raw_syscalls::{trace_sys_enter, trace_sys_exit};
 use crate::events::syscalls as events;
-
-/// A value as it is in a register.
-trait Word: Copy {
-    fn word(self) -> u64;
-}
-
-impl Word for i32 {
-    fn word(self) -> u64 {
-        u64::from(self as u32)
-    }
-}
-
-impl Word for u32 {
-    fn word(self) -> u64 {
-        u64::from(self)
-    }
-}
-
-impl Word for i64 {
-    fn word(self) -> u64 {
-        self as u64
-    }
-}
-
-impl Word for usize {
-    fn word(self) -> u64 {
-        self as u64
-    }
-}
-
-impl<T> Word for *const T {
-    fn word(self) -> u64 {
-        self as u64
-    }
-}
-
-impl<T> Word for *mut T {
-    fn word(self) -> u64 {
-        self as u64
-    }
-}
 
 /// Performs call `nr` on what `args` are in registers.
 ///
 /// # Safety
 /// The pointers among the arguments are good for what the call does with them.
-unsafe fn perform(nr: c_long, args: [u64; 6]) -> i64 {
+unsafe fn perform(nr: i64, args: [u64; 6]) -> i64 {
     let [a, b, c, d, e, f] = args;
     // SAFETY: the caller's promise.
     let result = unsafe { libc::syscall(nr, a, b, c, d, e, f) };
@@ -67,83 +29,97 @@ unsafe fn perform(nr: c_long, args: [u64; 6]) -> i64 {
     result
 }
 
-/// One call: `NAME` of the events and their arguments, in the order of the call.
+/// One call: the name of its events, its number, its arguments in the order of the call, and the texts of its paths.
 macro_rules! call {
-    ($name:ident, $nr:expr $(, $arg:expr)*) => {{
+    ($name:ident, $nr:expr, ($($arg:expr),*) $(, $path:expr)*) => {{
         let nr = $nr;
         let mut args = [0u64; 6];
-        let mut slots = args.iter_mut();
-        $( if let Some(slot) = slots.next() { *slot = $arg.word(); } )*
-        let _ = slots;
-        events::raw::enter(nr, &args);
-        events::$name::enter(&args);
+        for (slot, word) in args.iter_mut().zip([$($arg.word()),*]) {
+            *slot = word;
+        }
+        trace_sys_enter(nr, &args);
+        pastey::paste! { events::[<trace_sys_enter_ $name>]($($arg,)* $($path),*) };
         // SAFETY: the pointers come from live references and slices of at least the length that is passed with them.
         let ret = unsafe { perform(nr, args) };
-        events::raw::exit(nr, ret);
-        events::$name::exit(ret);
+        trace_sys_exit(nr, ret);
+        pastey::paste! { events::[<trace_sys_exit_ $name>](ret) };
         ret
     }};
 }
 
 pub(super) fn openat(dir: i32, path: &CStr, flags: i32, mode: u32) -> i64 {
-    call!(openat, libc::SYS_openat, dir, path.as_ptr(), flags, mode)
+    call!(
+        openat,
+        libc::SYS_openat,
+        (dir, path.as_ptr(), flags, mode),
+        path
+    )
 }
 
 pub(super) fn read(fd: i32, buf: &mut [u8]) -> i64 {
-    call!(read, libc::SYS_read, fd, buf.as_mut_ptr(), buf.len())
+    call!(read, libc::SYS_read, (fd, buf.as_mut_ptr(), buf.len()))
 }
 
 pub(super) fn write(fd: i32, buf: &[u8]) -> i64 {
-    call!(write, libc::SYS_write, fd, buf.as_ptr(), buf.len())
+    call!(write, libc::SYS_write, (fd, buf.as_ptr(), buf.len()))
 }
 
 pub(super) fn close(fd: i32) -> i64 {
-    call!(close, libc::SYS_close, fd)
+    call!(close, libc::SYS_close, (fd))
 }
 
 pub(super) fn lseek(fd: i32, offset: i64, whence: i32) -> i64 {
-    call!(lseek, libc::SYS_lseek, fd, offset, whence)
+    call!(lseek, libc::SYS_lseek, (fd, offset, whence))
 }
 
 pub(super) fn newfstat(fd: i32, stat: &mut libc::stat) -> i64 {
-    call!(newfstat, libc::SYS_fstat, fd, std::ptr::from_mut(stat))
+    call!(newfstat, libc::SYS_fstat, (fd, std::ptr::from_mut(stat)))
 }
 
 pub(super) fn newfstatat(dir: i32, path: &CStr, stat: &mut libc::stat, flags: i32) -> i64 {
+    let stat = std::ptr::from_mut(stat);
     call!(
         newfstatat,
         libc::SYS_newfstatat,
-        dir,
-        path.as_ptr(),
-        std::ptr::from_mut(stat),
-        flags
+        (dir, path.as_ptr(), stat, flags),
+        path
     )
 }
 
 pub(super) fn mkdirat(dir: i32, path: &CStr, mode: u32) -> i64 {
-    call!(mkdirat, libc::SYS_mkdirat, dir, path.as_ptr(), mode)
+    call!(mkdirat, libc::SYS_mkdirat, (dir, path.as_ptr(), mode), path)
 }
 
 pub(super) fn unlinkat(dir: i32, path: &CStr, flags: i32) -> i64 {
-    call!(unlinkat, libc::SYS_unlinkat, dir, path.as_ptr(), flags)
+    call!(
+        unlinkat,
+        libc::SYS_unlinkat,
+        (dir, path.as_ptr(), flags),
+        path
+    )
 }
 
 pub(super) fn renameat2(old_dir: i32, old: &CStr, new_dir: i32, new: &CStr, flags: u32) -> i64 {
+    let (old_name, new_name) = (old.as_ptr(), new.as_ptr());
     call!(
         renameat2,
         libc::SYS_renameat2,
-        old_dir,
-        old.as_ptr(),
-        new_dir,
-        new.as_ptr(),
-        flags
+        (old_dir, old_name, new_dir, new_name, flags),
+        old,
+        new
     )
 }
 
 /// Of the old calls, only some machines have this one; elsewhere it is renameat2(2), as in the C library.
 pub(super) fn rename(old: &CStr, new: &CStr) -> i64 {
     #[cfg(target_arch = "x86_64")]
-    return call!(rename, libc::SYS_rename, old.as_ptr(), new.as_ptr());
+    return call!(
+        rename,
+        libc::SYS_rename,
+        (old.as_ptr(), new.as_ptr()),
+        old,
+        new
+    );
     #[cfg(not(target_arch = "x86_64"))]
     return renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, 0);
 }
@@ -152,49 +128,46 @@ pub(super) fn getdents64(fd: i32, buf: &mut [u64]) -> i64 {
     call!(
         getdents64,
         libc::SYS_getdents64,
-        fd,
-        buf.as_mut_ptr(),
-        std::mem::size_of_val(buf)
+        (fd, buf.as_mut_ptr(), std::mem::size_of_val(buf))
     )
 }
 
 pub(super) fn pipe2(fds: &mut [i32; 2], flags: i32) -> i64 {
-    call!(pipe2, libc::SYS_pipe2, fds.as_mut_ptr(), flags)
+    call!(pipe2, libc::SYS_pipe2, (fds.as_mut_ptr(), flags))
 }
 
 pub(super) fn nanosleep(time: &libc::timespec) -> i64 {
+    let rest = std::ptr::null::<libc::timespec>();
     call!(
         nanosleep,
         libc::SYS_nanosleep,
-        std::ptr::from_ref(time),
-        std::ptr::null::<libc::timespec>()
+        (std::ptr::from_ref(time), rest)
     )
 }
 
 pub(super) fn clock_nanosleep(clock: i32, flags: i32, time: &libc::timespec) -> i64 {
-    let rest = std::ptr::null::<libc::timespec>();
+    let (time, rest) = (std::ptr::from_ref(time), std::ptr::null::<libc::timespec>());
     call!(
         clock_nanosleep,
         libc::SYS_clock_nanosleep,
-        clock,
-        flags,
-        std::ptr::from_ref(time),
-        rest
+        (clock, flags, time, rest)
     )
 }
 
 /// Waits while `word` holds `seen`, at most until `deadline` (CLOCK_MONOTONIC).
 pub(super) fn futex_wait(word: &AtomicU32, seen: u32, deadline: &libc::timespec) -> i64 {
     let op = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
-    let (time, none) = (std::ptr::from_ref(deadline), std::ptr::null::<u32>());
+    let (deadline, none) = (std::ptr::from_ref(deadline), std::ptr::null::<u32>());
     call!(
         futex,
         libc::SYS_futex,
-        word.as_ptr(),
-        op,
-        seen,
-        time,
-        none,
-        libc::FUTEX_BITSET_MATCH_ANY
+        (
+            word.as_ptr(),
+            op,
+            seen,
+            deadline,
+            none,
+            libc::FUTEX_BITSET_MATCH_ANY
+        )
     )
 }

@@ -77,6 +77,12 @@ impl Jobs {
         })
     }
 
+    /// Where the files are.
+    #[cfg(test)]
+    pub fn path(&self) -> &std::path::Path {
+        self.scratch.path()
+    }
+
     /// Operation `op`.
     pub fn run(&mut self, op: u64) -> Result<(), Unexpected> {
         let rng = Rng::of(SEED, op);

@@ -71,10 +71,11 @@ impl Connection {
             _ => Failure::new(format!("the daemon has ended the conversation: {}", plain(e))),
         }
         };
-        self.socket
+        // a daemon that refuses may have said so and closed before this; then its words are still there to be read
+        let sent = self
+            .socket
             .get_mut()
-            .write_all(format!("{line}\n").as_bytes())
-            .map_err(|e| silent(&e))?;
+            .write_all(format!("{line}\n").as_bytes());
         loop {
             let mut reply = String::new();
             let n = (&mut self.socket)
@@ -82,11 +83,11 @@ impl Connection {
                 .read_line(&mut reply)
                 .map_err(|e| silent(&e))?;
             let Some(reply) = reply.strip_suffix('\n') else {
-                return Err(Failure::new(if n == 0 {
-                    "the daemon ended in the middle of it"
-                } else {
-                    "the daemon's answer makes no sense"
-                }));
+                return Err(match sent {
+                    Err(e) if n == 0 => silent(&e),
+                    _ if n == 0 => Failure::new("the daemon ended in the middle of it"),
+                    _ => Failure::new("the daemon's answer makes no sense"),
+                });
             };
             match reply.as_bytes().first() {
                 Some(b'-') => output(&reply[1..]),

@@ -49,9 +49,11 @@ impl Asker {
         self.socket.write_all(b".\n").is_ok()
     }
 
-    /// Says that the command is carried out and keeps the connection open until the process ends: its end is the client's news.
-    pub fn ok_and_hold(&mut self) -> ! {
+    /// Says that the daemon will end, makes it end, and keeps the connection open: that it closes is the client's news that the
+    /// process is gone.
+    pub fn ok_and_hold(&mut self, end: impl FnOnce()) -> ! {
         let _ = self.socket.write_all(b"ok\n");
+        end();
         loop {
             std::thread::park();
         }

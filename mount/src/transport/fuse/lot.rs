@@ -7,16 +7,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use fuser::{Errno, Notifier, PollHandle, ReplyData};
 use parking_lot::Mutex;
 
-use crate::node::wait::{Bell, Placed, Ticket, Wait};
+use crate::node::wait::{Awaited, BELL, announced};
 use crate::node::{Got, Handle};
 
 /// Interrupts remembered that came before the read they are for was parked. A read is parked within microseconds of
 /// being taken from the device, and only reads that block are ever interrupted in numbers.
 const EARLY: usize = 1024;
+
+/// Least time between two rounds of waking readers.
+const BATCH: Duration = Duration::from_millis(1);
 
 /// A read that waits.
 pub(super) struct Parked {
@@ -27,18 +31,16 @@ pub(super) struct Parked {
     pub(super) thread: u32,
 }
 
-/// A parked read and its place in the queue of what it waits for.
+/// A parked read and what it waits for.
 struct Waiting {
     read: Parked,
-    ticket: Arc<Ticket>,
-    _placed: Placed,
+    on: Awaited,
 }
 
 /// Somebody polls an open file.
 struct Polled {
     kernel: PollHandle,
-    ticket: Arc<Ticket>,
-    _placed: Placed,
+    on: Awaited,
 }
 
 #[derive(Default)]
@@ -73,11 +75,13 @@ impl Early {
     }
 }
 
+/// What requests, or open files, wait for.
+type Numbered = Vec<(u64, Awaited)>;
+
 /// All reads and polls of one mount that wait.
 #[derive(Default)]
 pub(super) struct Lot {
     places: Mutex<Places>,
-    bell: Arc<Bell>,
     stopped: AtomicBool,
     notifier: OnceLock<Notifier>,
 }
@@ -94,24 +98,29 @@ impl Lot {
     }
 
     /// Reads for a request and answers it, now or later.
-    pub(super) fn read(&self, request: u64, at: u64, wait: bool, read: Parked) {
-        let Parked {
-            reply,
-            handle,
-            size,
-            thread,
-        } = read;
-        let mut reply = Some(reply);
-        let got = handle.read(at, size, &mut |bytes| {
-            if let Some(reply) = reply.take() {
-                reply.data(bytes);
-            }
-        });
-        let Some(reply) = reply else { return };
-        match got {
-            Ok(Got::Data) => reply.data(&[]),
-            Ok(Got::Block(_)) if !wait => reply.error(Errno::EAGAIN),
-            Ok(Got::Block(on)) => self.park(
+    pub(super) fn read(&self, request: u64, at: u64, wait: bool, mut read: Parked) {
+        loop {
+            let Parked {
+                reply,
+                handle,
+                size,
+                thread,
+            } = read;
+            let mut reply = Some(reply);
+            let got = handle.read(at, size, &mut |bytes| {
+                if let Some(reply) = reply.take() {
+                    reply.data(bytes);
+                }
+            });
+            let Some(reply) = reply else { return };
+            let on = match got {
+                Ok(Got::Data) => return reply.data(&[]),
+                Ok(Got::Block(_)) if !wait => return reply.error(Errno::EAGAIN),
+                Ok(Got::Block(on)) => on,
+                Err(e) => return reply.error(super::ops::errno(&e)),
+            };
+            // first in its place, then announced, then looked at: whoever writes in between finds it
+            self.park(
                 request,
                 Parked {
                     reply,
@@ -119,31 +128,30 @@ impl Lot {
                     size,
                     thread,
                 },
-                on,
-            ),
-            Err(e) => reply.error(super::ops::errno(&e)),
+                on.clone(),
+            );
+            on.announce();
+            announced();
+            if !on.is_there() {
+                return;
+            }
+            let taken = self.places.lock().reads.remove(&request);
+            match taken {
+                Some(waiting) => read = waiting.read,
+                None => return,
+            }
         }
     }
 
-    fn park(&self, request: u64, read: Parked, on: Wait) {
-        let ticket = Ticket::new(&self.bell);
-        let placed = on(&ticket);
+    fn park(&self, request: u64, read: Parked, on: Awaited) {
         let mut places = self.places.lock();
         let early = places.early.take(request);
         if self.stopped.load(Ordering::SeqCst) || early {
             drop(places);
-            read.reply
-                .error(if early { Errno::EINTR } else { Errno::ENODEV });
-            return;
+            let why = if early { Errno::EINTR } else { Errno::ENODEV };
+            return read.reply.error(why);
         }
-        places.reads.insert(
-            request,
-            Waiting {
-                read,
-                ticket,
-                _placed: placed,
-            },
-        );
+        places.reads.insert(request, Waiting { read, on });
     }
 
     /// The reader of this request has a signal: its read ends with `EINTR`.
@@ -169,18 +177,18 @@ impl Lot {
     /// Somebody polls the open file `number` and wants to be told.
     pub(super) fn poll(&self, number: u64, handle: &Handle, kernel: PollHandle) {
         let Some(on) = handle.changed() else { return };
-        let ticket = Ticket::new(&self.bell);
-        let placed = on(&ticket);
         // who polled before and was not told yet has the same handle of the kernel
-        let before = self.places.lock().polls.insert(
-            number,
-            Polled {
-                kernel,
-                ticket,
-                _placed: placed,
-            },
-        );
+        let polled = Polled {
+            kernel,
+            on: on.clone(),
+        };
+        let before = self.places.lock().polls.insert(number, polled);
         drop(before);
+        on.announce();
+        announced();
+        if on.is_there() {
+            self.tell(number);
+        }
     }
 
     /// The open file is released: nobody polls it any more.
@@ -196,49 +204,61 @@ impl Lot {
         for (_, waiting) in reads {
             waiting.read.reply.error(Errno::ENODEV);
         }
-        self.bell.ring();
+        BELL.ring();
     }
 
     /// Reads again for those whose data has come, until [`stop`](Self::stop).
     pub(super) fn wake_readers(&self) {
+        let mut last = Instant::now();
         while !self.stopped.load(Ordering::SeqCst) {
-            self.bell.listen(None);
-            let (reads, polls) = self.called();
-            for (
-                request,
-                Waiting {
-                    read,
-                    ticket: _,
-                    _placed,
-                },
-            ) in reads
-            {
-                drop(_placed);
-                // files that block have no offsets
-                self.read(request, 0, true, read);
+            let ticket = BELL.ticket();
+            let (reads, polls) = self.all();
+            if !reads.is_empty() || !polls.is_empty() {
+                reads.iter().chain(&polls).for_each(|(_, on)| on.announce());
+                announced();
             }
-            for (_, polled) in polls {
-                self.tell(polled.kernel);
+            let is_there = |(number, on): (u64, Awaited)| on.is_there().then_some(number);
+            let reads: Vec<_> = reads.into_iter().filter_map(is_there).collect();
+            let polls: Vec<_> = polls.into_iter().filter_map(is_there).collect();
+            if reads.is_empty() && polls.is_empty() {
+                BELL.sleep(ticket, None);
+                // events that come one by one are handed out in batches, and their writers left alone meanwhile
+                std::thread::sleep(BATCH.saturating_sub(last.elapsed()));
+                continue;
             }
+            last = Instant::now();
+            for request in reads {
+                let waiting = self.places.lock().reads.remove(&request);
+                if let Some(Waiting { read, on }) = waiting {
+                    drop(on);
+                    // files that block have no offsets
+                    self.read(request, 0, true, read);
+                }
+            }
+            polls.into_iter().for_each(|number| self.tell(number));
         }
     }
 
-    /// Takes out those whose tickets are punched.
-    fn called(&self) -> (Vec<(u64, Waiting)>, Vec<(u64, Polled)>) {
-        let places = &mut *self.places.lock();
+    /// What everybody waits for.
+    fn all(&self) -> (Numbered, Numbered) {
+        let places = self.places.lock();
         let reads = places
             .reads
-            .extract_if(|_, w| w.ticket.is_punched())
-            .collect();
+            .iter()
+            .map(|(number, w)| (*number, w.on.clone()));
         let polls = places
             .polls
-            .extract_if(|_, p| p.ticket.is_punched())
-            .collect();
-        (reads, polls)
+            .iter()
+            .map(|(number, p)| (*number, p.on.clone()));
+        (reads.collect(), polls.collect())
     }
 
-    fn tell(&self, kernel: PollHandle) {
-        if let Some(Err(e)) = self.notifier().map(|n| n.poll(kernel)) {
+    /// Tells the kernel that the open file `number` is to be polled again.
+    fn tell(&self, number: u64) {
+        let Some(polled) = self.places.lock().polls.remove(&number) else {
+            return;
+        };
+        if let Some(Err(e)) = self.notifier().map(|n| n.poll(polled.kernel)) {
             // whoever polled may be gone
             log::debug!("nobody polls any more: {e}");
         }

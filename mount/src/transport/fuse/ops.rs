@@ -171,6 +171,10 @@ impl Ops {
             handle.seek() == Seek::None,
         );
         self.sizes.opened(handle.node(), self.lot.notifier());
+        if how.truncate {
+            // the kernel sets the size to 0 once it has the answer
+            self.sizes.small(handle.node());
+        }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.write().insert(number, Arc::new(handle));
         Ok((FileHandle(number), reply))
@@ -219,14 +223,18 @@ impl Filesystem for Ops {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match run(|| {
-            self.fs
-                .lookup(node(parent), name.as_bytes())
-                .map(|a| self.shown(a))
-        }) {
-            Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
+        let found = run(|| {
+            let attr = self.fs.lookup(node(parent), name.as_bytes())?;
+            Ok((self.shown(attr), Generation(attr.generation)))
+        });
+        match found {
+            Ok((attr, generation)) => reply.entry(&TTL, &attr, generation),
             Err(e) => reply.error(e),
         }
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, _: u64) {
+        self.sizes.small(node(ino));
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -238,7 +246,10 @@ impl Filesystem for Ops {
             // with an open file the kernel asks only to seek from the end, and takes this size for it
             match self.handle(fh)?.seek() {
                 Seek::NoEnd => Err(core(error::Errno::EINVAL)),
-                Seek::Plain | Seek::None => Ok(file_attr(&attr)),
+                Seek::Plain | Seek::None => {
+                    self.sizes.small(attr.id);
+                    Ok(file_attr(&attr))
+                }
             }
         });
         match result {
@@ -274,8 +285,15 @@ impl Filesystem for Ops {
             atime: atime.map(time),
             mtime: mtime.map(time),
         };
-        match run(|| self.fs.set_attr(node(ino), &change).map(|a| self.shown(a))) {
-            Ok(attr) => reply.attr(&TTL, &attr),
+        match run(|| self.fs.set_attr(node(ino), &change)) {
+            Ok(attr) => {
+                // this answer always counts: of an open file it has to tell the large size, and not for long
+                let (ttl, size) = match self.sizes.set(attr.id) {
+                    Some(large) => (Duration::ZERO, large),
+                    None => (TTL, attr.size),
+                };
+                reply.attr(&ttl, &file_attr(&Attr { size, ..attr }));
+            }
             Err(e) => reply.error(e),
         }
     }
@@ -299,7 +317,7 @@ impl Filesystem for Ops {
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         match run(|| self.fs.make_dir(node(parent), name.as_bytes())) {
-            Ok(attr) => reply.entry(&TTL, &file_attr(&attr), Generation(0)),
+            Ok(attr) => reply.entry(&TTL, &file_attr(&attr), Generation(attr.generation)),
             Err(e) => reply.error(e),
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
@@ -10,11 +11,18 @@ use crate::event::field::Field;
 use crate::event::field_type::{Chars, DynArray, DynStr, FieldType};
 use crate::event::print_fmt::{Env, Program};
 
-const fn field<T: FieldType>(name: &'static str, ctype: Option<&'static str>, offset: usize) -> FieldDecl {
+const fn field<T: FieldType>(
+    name: &'static str,
+    ctype: Option<&'static str>,
+    offset: usize,
+) -> FieldDecl {
     FieldDecl::new(name, T::SHAPE, ctype, offset, size_of::<T::Slot>())
 }
 
-const OPAQUE: Shape = Shape { kind: Kind::Opaque, ..<u32 as FieldType>::SHAPE };
+const OPAQUE: Shape = Shape {
+    kind: Kind::Opaque,
+    ..<u32 as FieldType>::SHAPE
+};
 
 /// One field of each kind; the names say which.
 const FIELDS: &[FieldDecl] = &[
@@ -41,7 +49,11 @@ const FIELDS: &[FieldDecl] = &[
 const FIXED: usize = 112;
 
 fn source(text: &str) -> Source<'_> {
-    Source { text, entry: "__entry", fields: FIELDS }
+    Source {
+        text,
+        entry: "__entry",
+        fields: FIELDS,
+    }
 }
 
 #[track_caller]
@@ -51,8 +63,10 @@ fn check(text: &str, expected: &str) {
         Some(p) => panic!("{text}: {}: {}", p.what, p.place()),
         None => assert_eq!(outcome.text().as_str(), expected, "{text}"),
     }
-    let fields: Vec<Field> =
-        FIELDS.iter().map(|f| Field::new(&f.declaration(), f.offset, f.size, f.signed())).collect();
+    let fields: Vec<Field> = FIELDS
+        .iter()
+        .map(|f| Field::new(&f.declaration(), f.offset, f.size, f.signed()))
+        .collect();
     if let Err(error) = Program::compile(expected, &fields) {
         panic!("{expected}: {error}");
     }
@@ -61,7 +75,9 @@ fn check(text: &str, expected: &str) {
 #[track_caller]
 fn refused(text: &str, expected: &str) {
     let outcome = translate(source(text));
-    let problem = outcome.problem().unwrap_or_else(|| panic!("{text} became {}", outcome.text().as_str()));
+    let problem = outcome
+        .problem()
+        .unwrap_or_else(|| panic!("{text} became {}", outcome.text().as_str()));
     let said = format!("{}: {}", problem.what, problem.place());
     assert!(said.contains(expected), "{text}: {said}");
 }
@@ -71,31 +87,65 @@ fn spellings() {
     check(r#""nothing""#, r#""nothing""#);
     check(r#""a={}", __entry.u32"#, r#""a=%u", REC->u32"#);
     check(r#""a={}" , __entry . u32 ,"#, r#""a=%u", REC->u32"#);
-    check(r#"format_args!("a={}", __entry.u32)"#, r#""a=%u", REC->u32"#);
-    check(r#"format_args!("a={}", __entry.u32,),"#, r#""a=%u", REC->u32"#);
-    check(r#"core::format_args!["a={}", __entry.u32]"#, r#""a=%u", REC->u32"#);
+    check(
+        r#"format_args!("a={}", __entry.u32)"#,
+        r#""a=%u", REC->u32"#,
+    );
+    check(
+        r#"format_args!("a={}", __entry.u32,),"#,
+        r#""a=%u", REC->u32"#,
+    );
+    check(
+        r#"core::format_args!["a={}", __entry.u32]"#,
+        r#""a=%u", REC->u32"#,
+    );
     check(r#"{ format!("a={}", __entry.u32) }"#, r#""a=%u", REC->u32"#);
-    check(r#"{ alloc::format!("a={}", __entry.u32,) }"#, r#""a=%u", REC->u32"#);
-    check(r#"{ ::std::format!{"a={}", __entry.u32} }"#, r#""a=%u", REC->u32"#);
+    check(
+        r#"{ alloc::format!("a={}", __entry.u32,) }"#,
+        r#""a=%u", REC->u32"#,
+    );
+    check(
+        r#"{ ::std::format!{"a={}", __entry.u32} }"#,
+        r#""a=%u", REC->u32"#,
+    );
     check(
         "{ let a = __entry.u32; let b: u64 = a as u64 + 1;\n let a = __entry.i32;\n format!(\"{a} {b:#x} {}\", a) }",
         r#""%d 0x%lx %d", REC->i32, ((u64)REC->u32) + 1, REC->i32"#,
     );
-    check(r#"{ let x = vec.0; format!("unused let") }"#, r#""unused let""#);
+    check(
+        r#"{ let x = vec.0; format!("unused let") }"#,
+        r#""unused let""#,
+    );
     check(r#""{}", __entry.r#type"#, r#""%d", REC->type"#);
 }
 
 #[test]
 fn arguments() {
-    check(r#""{1} {0} {1}", __entry.u8, __entry.i8"#, r#""%d %u %d", REC->i8, REC->u8, REC->i8"#);
-    check(r#""{x} {} {y}", __entry.u8, x = __entry.u16, y = __entry.i16"#, r#""%u %u %d", REC->u16, REC->u8, REC->i16"#);
-    check(r#""{x:>w$} {:1$}", __entry.u8, 5, x = __entry.u16, w = __entry.i32"#,
-        r#""%*u %*u", REC->i32, REC->u16, 5, REC->u8"#);
-    check(r#""{:.*}|{:.0$}", 3, __entry.name, __entry.comm"#,
-        r#""%.*s|%.*s", 3, __get_str(name), 3, REC->comm"#);
-    check(r#""{:w$}", __entry.u8, w = __entry.u64 as usize"#, r#""%*u", (int)REC->u64, REC->u8"#);
+    check(
+        r#""{1} {0} {1}", __entry.u8, __entry.i8"#,
+        r#""%d %u %d", REC->i8, REC->u8, REC->i8"#,
+    );
+    check(
+        r#""{x} {} {y}", __entry.u8, x = __entry.u16, y = __entry.i16"#,
+        r#""%u %u %d", REC->u16, REC->u8, REC->i16"#,
+    );
+    check(
+        r#""{x:>w$} {:1$}", __entry.u8, 5, x = __entry.u16, w = __entry.i32"#,
+        r#""%*u %*u", REC->i32, REC->u16, 5, REC->u8"#,
+    );
+    check(
+        r#""{:.*}|{:.0$}", 3, __entry.name, __entry.comm"#,
+        r#""%.*s|%.*s", 3, __get_str(name), 3, REC->comm"#,
+    );
+    check(
+        r#""{:w$}", __entry.u8, w = __entry.u64 as usize"#,
+        r#""%*u", (int)REC->u64, REC->u8"#,
+    );
     refused(r#""{} {}", __entry.u8"#, "more placeholders than arguments");
-    refused(r#""{}", __entry.u8, __entry.i8"#, "argument never used: __entry.i8");
+    refused(
+        r#""{}", __entry.u8, __entry.i8"#,
+        "argument never used: __entry.i8",
+    );
     refused(r#""{who}""#, "neither an argument nor a `let`");
 }
 
@@ -105,19 +155,43 @@ fn integers() {
         r#""{} {} {} {} {} {} {} {} {}", __entry.u8, __entry.i8, __entry.u16, __entry.i16, __entry.u32, __entry.i32, __entry.u64, __entry.i64, __entry.usize"#,
         r#""%u %d %u %d %u %d %lu %ld %lu", REC->u8, REC->i8, REC->u16, REC->i16, REC->u32, REC->i32, REC->u64, REC->i64, REC->usize"#,
     );
-    check(r#""{:?} {:x?} {:#?}", __entry.u8, __entry.u32, __entry.i64"#, r#""%u %x %ld", REC->u8, REC->u32, REC->i64"#);
-    check(r#""{:x} {:X} {:o}", __entry.u64, __entry.u32, __entry.u8"#, r#""%lx %X %o", REC->u64, REC->u32, REC->u8"#);
-    check(r#""{:x} {:x} {:x}", __entry.i8, __entry.i16, __entry.i32"#, r#""%x %x %x", (u8)REC->i8, (u16)REC->i16, REC->i32"#);
-    check(r#""{:#x} {:#X} {:#o}", __entry.u64, __entry.u32, __entry.u8"#, r#""0x%lx 0x%X 0o%o", REC->u64, REC->u32, REC->u8"#);
-    check(r#""{:8} {:<8} {:>8} {:08} {:-8}", __entry.u8, __entry.u8, __entry.i8, __entry.i8, __entry.i8"#,
-        r#""%8u %-8u %8d %08d %8d", REC->u8, REC->u8, REC->i8, REC->i8, REC->i8"#);
-    check(r#""{:#010x} {:<#10x} {:#02x}", __entry.u64, __entry.u32, __entry.u32"#, r#""0x%08lx 0x%-8x 0x%x", REC->u64, REC->u32, REC->u32"#);
-    check(r#""{:0>8} {:0>8x} {}", __entry.u32, __entry.i32, 1"#,
-        r#""%08u %08x %d", REC->u32, REC->i32, 1"#);
-    check(r#""{:+} {:+08} {:+} {:+} {:+}", __entry.i32, __entry.i64, __entry.u8, __entry.u32, __entry.u64"#,
-        r#""%+d %+08ld %+d %+ld +%lu", REC->i32, REC->i64, REC->u8, (long)REC->u32, REC->u64"#);
+    check(
+        r#""{:?} {:x?} {:#?}", __entry.u8, __entry.u32, __entry.i64"#,
+        r#""%u %x %ld", REC->u8, REC->u32, REC->i64"#,
+    );
+    check(
+        r#""{:x} {:X} {:o}", __entry.u64, __entry.u32, __entry.u8"#,
+        r#""%lx %X %o", REC->u64, REC->u32, REC->u8"#,
+    );
+    check(
+        r#""{:x} {:x} {:x}", __entry.i8, __entry.i16, __entry.i32"#,
+        r#""%x %x %x", (u8)REC->i8, (u16)REC->i16, REC->i32"#,
+    );
+    check(
+        r#""{:#x} {:#X} {:#o}", __entry.u64, __entry.u32, __entry.u8"#,
+        r#""0x%lx 0x%X 0o%o", REC->u64, REC->u32, REC->u8"#,
+    );
+    check(
+        r#""{:8} {:<8} {:>8} {:08} {:-8}", __entry.u8, __entry.u8, __entry.i8, __entry.i8, __entry.i8"#,
+        r#""%8u %-8u %8d %08d %8d", REC->u8, REC->u8, REC->i8, REC->i8, REC->i8"#,
+    );
+    check(
+        r#""{:#010x} {:<#10x} {:#02x}", __entry.u64, __entry.u32, __entry.u32"#,
+        r#""0x%08lx 0x%-8x 0x%x", REC->u64, REC->u32, REC->u32"#,
+    );
+    check(
+        r#""{:0>8} {:0>8x} {}", __entry.u32, __entry.i32, 1"#,
+        r#""%08u %08x %d", REC->u32, REC->i32, 1"#,
+    );
+    check(
+        r#""{:+} {:+08} {:+} {:+} {:+}", __entry.i32, __entry.i64, __entry.u8, __entry.u32, __entry.u64"#,
+        r#""%+d %+08ld %+d %+ld +%lu", REC->i32, REC->i64, REC->u8, (long)REC->u32, REC->u64"#,
+    );
     check(r#""{:.3}", __entry.u32"#, r#""%u", REC->u32"#);
-    refused(r#""{:b}", __entry.u32"#, "no binary numbers: use {:#x}: {:b}");
+    refused(
+        r#""{:b}", __entry.u32"#,
+        "no binary numbers: use {:#x}: {:b}",
+    );
     refused(r#""{:e}", __entry.u32"#, "no exponents");
     refused(r#""{:^8}", __entry.u32"#, "cannot centre");
     refused(r#""{:*>8}", __entry.u32"#, "spaces and zeros only");
@@ -130,14 +204,30 @@ fn integers() {
 
 #[test]
 fn other_types() {
-    check(r#""{} {:?} {:>6}", __entry.flag, __entry.flag, __entry.flag"#,
-        r#""%s %s %6s", REC->flag ? "true" : "false", REC->flag ? "true" : "false", REC->flag ? "true" : "false""#);
-    check(r#""{} {} {}", __entry.comm, __entry.name, __entry.text"#, r#""%s %s %s", REC->comm, __get_str(name), REC->text"#);
-    check(r#""{:8}|{:>8}|{:<8}|{:.3}|{:8.3}", __entry.comm, __entry.comm, __entry.comm, __entry.comm, __entry.comm"#,
-        r#""%-8s|%8s|%-8s|%.3s|%-8.3s", REC->comm, REC->comm, REC->comm, REC->comm, REC->comm"#);
-    check(r#""{:p} {:?}", __entry.ptr, __entry.ptr"#, r#""%p %p", REC->ptr, REC->ptr"#);
-    check(r#""{:#x} {}", __entry.ptr as u64, __entry.ptr as usize"#, r#""0x%lx %lu", (unsigned long)REC->ptr, (unsigned long)REC->ptr"#);
-    check(r#""{:p}", __entry.u64 as *const core::ffi::c_void"#, r#""%p", (void *)REC->u64"#);
+    check(
+        r#""{} {:?} {:>6}", __entry.flag, __entry.flag, __entry.flag"#,
+        r#""%s %s %6s", REC->flag ? "true" : "false", REC->flag ? "true" : "false", REC->flag ? "true" : "false""#,
+    );
+    check(
+        r#""{} {} {}", __entry.comm, __entry.name, __entry.text"#,
+        r#""%s %s %s", REC->comm, __get_str(name), REC->text"#,
+    );
+    check(
+        r#""{:8}|{:>8}|{:<8}|{:.3}|{:8.3}", __entry.comm, __entry.comm, __entry.comm, __entry.comm, __entry.comm"#,
+        r#""%-8s|%8s|%-8s|%.3s|%-8.3s", REC->comm, REC->comm, REC->comm, REC->comm, REC->comm"#,
+    );
+    check(
+        r#""{:p} {:?}", __entry.ptr, __entry.ptr"#,
+        r#""%p %p", REC->ptr, REC->ptr"#,
+    );
+    check(
+        r#""{:#x} {}", __entry.ptr as u64, __entry.ptr as usize"#,
+        r#""0x%lx %lu", (unsigned long)REC->ptr, (unsigned long)REC->ptr"#,
+    );
+    check(
+        r#""{:p}", __entry.u64 as *const core::ffi::c_void"#,
+        r#""%p", (void *)REC->u64"#,
+    );
     refused(r#""{:?}", __entry.comm"#, "no quoted, escaped strings");
     refused(r#""{:x}", __entry.comm"#, "text is shown with {}");
     refused(r#""{:^8}", __entry.name"#, "cannot centre");
@@ -150,10 +240,16 @@ fn other_types() {
 
 #[test]
 fn text() {
-    check(r#""100% {{}} \"q\" \\ \n\t é €""#, r#""100%% {} \"q\" \\ \n\t é €""#);
+    check(
+        r#""100% {{}} \"q\" \\ \n\t é €""#,
+        r#""100%% {} \"q\" \\ \n\t é €""#,
+    );
     check("r\"C:\\dir {}\", __entry.u8", r#""C:\\dir %u", REC->u8"#);
     check("r#\"say \"{}\"\"#, __entry.u8", r#""say \"%u\"", REC->u8"#);
-    check("\"one \\\n    line {}\", __entry.u8", r#""one line %u", REC->u8"#);
+    check(
+        "\"one \\\n    line {}\", __entry.u8",
+        r#""one line %u", REC->u8"#,
+    );
     check(r#""\x41\u{42}\u{20ac}""#, r#""AB€""#);
     refused(r#""\x07""#, "control character");
     refused(r#""a } b""#, "without `{`");
@@ -163,68 +259,145 @@ fn text() {
 
 #[test]
 fn expressions() {
-    check(r#""{}", __entry.u64 / 1024 / 1024"#, r#""%lu", (REC->u64 / 1024) / 1024"#);
-    check(r#""{}", (__entry.u64 - 1) * 2"#, r#""%lu", (REC->u64 - 1) * 2"#);
-    check(r#""{}", __entry.u64 & 0xf0 == 0x10"#, r#""%s", ((REC->u64 & 0xf0) == 0x10) ? "true" : "false""#);
-    check(r#""{}", !__entry.flag || __entry.i32 < -1"#, r#""%s", ((!REC->flag) || (REC->i32 < (-1))) ? "true" : "false""#);
+    check(
+        r#""{}", __entry.u64 / 1024 / 1024"#,
+        r#""%lu", (REC->u64 / 1024) / 1024"#,
+    );
+    check(
+        r#""{}", (__entry.u64 - 1) * 2"#,
+        r#""%lu", (REC->u64 - 1) * 2"#,
+    );
+    check(
+        r#""{}", __entry.u64 & 0xf0 == 0x10"#,
+        r#""%s", ((REC->u64 & 0xf0) == 0x10) ? "true" : "false""#,
+    );
+    check(
+        r#""{}", !__entry.flag || __entry.i32 < -1"#,
+        r#""%s", ((!REC->flag) || (REC->i32 < (-1))) ? "true" : "false""#,
+    );
     check(r#""{}", !__entry.u32"#, r#""%u", ~REC->u32"#);
     check(r#""{}", -__entry.i64"#, r#""%ld", -REC->i64"#);
     // What Rust wraps, C must cut.
     check(r#""{}", __entry.u8 + 1"#, r#""%u", (u8)(REC->u8 + 1)"#);
     check(r#""{}", !__entry.u16"#, r#""%u", (u16)(~REC->u16)"#);
     check(r#""{}", __entry.u32 - 1"#, r#""%u", REC->u32 - 1"#);
-    check(r#""{}", (__entry.u32 - 1) / 2"#, r#""%u", ((u32)(REC->u32 - 1)) / 2"#);
-    check(r#""{}", (__entry.u32 - 1) as u64"#, r#""%lu", (u64)((u32)(REC->u32 - 1))"#);
-    check(r#""{}", (__entry.i32 << 4) > 3"#, r#""%s", (((s32)(REC->i32 << 4)) > 3) ? "true" : "false""#);
-    check(r#""{} {} {}", __entry.i32 as u64, __entry.u64 as u8, __entry.i8 as u16"#, r#""%lu %u %u", (u64)REC->i32, (u8)REC->u64, (u16)REC->i8"#);
-    check(r#""{} {}", __entry.flag as u8, __entry.u32 as u32"#, r#""%u %u", REC->flag, REC->u32"#);
-    check(r#""{}", u64::from(__entry.u32) + 1"#, r#""%lu", ((u64)REC->u32) + 1"#);
-    check(r#""{} {}", __entry.arr[1], __entry.arr[__entry.u8 as usize & 3]"#, r#""%u %u", REC->arr[1], REC->arr[((u64)REC->u8) & 3]"#);
-    check(r#""{} {} {} {}", 0o17, 0b101, 1_000u64, 0x00ff_u8"#, r#""%d %d %lu %u", 0xf, 0x5, 1000, 0xff"#);
+    check(
+        r#""{}", (__entry.u32 - 1) / 2"#,
+        r#""%u", ((u32)(REC->u32 - 1)) / 2"#,
+    );
+    check(
+        r#""{}", (__entry.u32 - 1) as u64"#,
+        r#""%lu", (u64)((u32)(REC->u32 - 1))"#,
+    );
+    check(
+        r#""{}", (__entry.i32 << 4) > 3"#,
+        r#""%s", (((s32)(REC->i32 << 4)) > 3) ? "true" : "false""#,
+    );
+    check(
+        r#""{} {} {}", __entry.i32 as u64, __entry.u64 as u8, __entry.i8 as u16"#,
+        r#""%lu %u %u", (u64)REC->i32, (u8)REC->u64, (u16)REC->i8"#,
+    );
+    check(
+        r#""{} {}", __entry.flag as u8, __entry.u32 as u32"#,
+        r#""%u %u", REC->flag, REC->u32"#,
+    );
+    check(
+        r#""{}", u64::from(__entry.u32) + 1"#,
+        r#""%lu", ((u64)REC->u32) + 1"#,
+    );
+    check(
+        r#""{} {}", __entry.arr[1], __entry.arr[__entry.u8 as usize & 3]"#,
+        r#""%u %u", REC->arr[1], REC->arr[((u64)REC->u8) & 3]"#,
+    );
+    check(
+        r#""{} {} {} {}", 0o17, 0b101, 1_000u64, 0x00ff_u8"#,
+        r#""%d %d %lu %u", 0xf, 0x5, 1000, 0xff"#,
+    );
     check(r#""{}", &__entry.u32"#, r#""%u", REC->u32"#);
     check(r#""{}", *&__entry.u32"#, r#""%u", REC->u32"#);
     check(r#""{}", __entry.comm.as_str()"#, r#""%s", REC->comm"#);
-    check(r#""{}", if __entry.u32 == 0 { "none" } else if __entry.flag { "flag" } else { "some" }"#,
-        r#""%s", (REC->u32 == 0) ? "none" : (REC->flag ? "flag" : "some")"#);
-    check(r#""{}", (if __entry.flag { 1u32 } else { __entry.u32 }) + 1"#, r#""%u", (REC->flag ? 1 : REC->u32) + 1"#);
+    check(
+        r#""{}", if __entry.u32 == 0 { "none" } else if __entry.flag { "flag" } else { "some" }"#,
+        r#""%s", (REC->u32 == 0) ? "none" : (REC->flag ? "flag" : "some")"#,
+    );
+    check(
+        r#""{}", (if __entry.flag { 1u32 } else { __entry.u32 }) + 1"#,
+        r#""%u", (REC->flag ? 1 : REC->u32) + 1"#,
+    );
     refused(r#""{}", __entry.nosuch"#, "no such field: nosuch");
     refused(r#""{}", __entry"#, "only its fields");
     refused(r#""{}", PAGE_SIZE"#, "helpers: PAGE_SIZE");
     refused(r#""{}", compute(__entry.u32)"#, "helpers: compute");
-    refused(r#""{}", __entry.u32.count_ones()"#, "this method has no C form: count_ones");
+    refused(
+        r#""{}", __entry.u32.count_ones()"#,
+        "this method has no C form: count_ones",
+    );
     refused(r#""{}", 1.5"#, "floating point");
     refused(r#""{}", __entry.u32 as f64"#, "integer types");
     refused(r#""{}", __entry.u32 + __entry.u64"#, "different types");
     refused(r#""{}", __entry.arr[4]"#, "beyond the end");
     refused(r#""{}", __entry.list[0]"#, "fixed length");
     refused(r#""{}", __entry.comm + 1"#, "no C form for these types");
-    refused(r#""{}", if __entry.flag { 1 } else { "a" }"#, "no common C type");
-    refused(r#"{ let Some(x) = y else { return }; format!("") }"#, "only `let name = expression;`");
+    refused(
+        r#""{}", if __entry.flag { 1 } else { "a" }"#,
+        "no common C type",
+    );
+    refused(
+        r#"{ let Some(x) = y else { return }; format!("") }"#,
+        "only `let name = expression;`",
+    );
     refused(r#"{ do_it(); format!("") }"#, "string literal first");
-    let deep = format!("\"{{}}\", {}__entry.u32{}", "(".repeat(200), ")".repeat(200));
+    let deep = format!(
+        "\"{{}}\", {}__entry.u32{}",
+        "(".repeat(200),
+        ")".repeat(200)
+    );
     refused(&deep, "nested too deeply");
 }
 
 #[test]
 fn helpers() {
-    check(r#""{}", __print_flags(__entry.u32, "|", {1, "A"}, {0x2, "B"})"#,
-        r#""%s", __print_flags(REC->u32, "|", { 1, "A" }, { 0x2, "B" })"#);
-    check(r#""{}", __print_flags!(__entry.u32 & 0xff, "", (1, "A"), (1 << 3, "B"),)"#,
-        r#""%s", __print_flags(REC->u32 & 0xff, "", { 1, "A" }, { 1 << 3, "B" })"#);
-    check(r#""{}", __print_symbolic(__entry.i32, {-1, "NONE"}, {0, "\"q\""})"#,
-        r#""%s", __print_symbolic(REC->i32, { -1, "NONE" }, { 0, "\"q\"" })"#);
-    check(r#""{} {}", __print_hex(__entry.bytes, 4), __print_hex_str(__entry.bytes)"#,
-        r#""%s %s", __print_hex(REC->bytes, 4), __print_hex_str(REC->bytes, 4)"#);
-    check(r#""{}", __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#,
-        r#""%s", __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#);
-    check(r#""{} {}", __print_array(__entry.arr), __print_array(__entry.arr, 2, 4)"#,
-        r#""%s %s", __print_array(REC->arr, 4, 4), __print_array(REC->arr, 2, 4)"#);
-    check(r#""{} {}", __print_array(__entry.list), __print_hex(__entry.list)"#,
-        r#""%s %s", __print_array(__get_dynamic_array(list), __get_dynamic_array_len(list) / 2, 2), __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#);
-    check(r#""{} {}", __get_str(name), __get_str(__entry.name)"#, r#""%s %s", __get_str(name), __get_str(name)"#);
-    refused(r#""{}", __print_flags(__entry.comm, "|", {1, "A"})"#, "made of an integer");
+    check(
+        r#""{}", __print_flags(__entry.u32, "|", {1, "A"}, {0x2, "B"})"#,
+        r#""%s", __print_flags(REC->u32, "|", { 1, "A" }, { 0x2, "B" })"#,
+    );
+    check(
+        r#""{}", __print_flags!(__entry.u32 & 0xff, "", (1, "A"), (1 << 3, "B"),)"#,
+        r#""%s", __print_flags(REC->u32 & 0xff, "", { 1, "A" }, { 1 << 3, "B" })"#,
+    );
+    check(
+        r#""{}", __print_symbolic(__entry.i32, {-1, "NONE"}, {0, "\"q\""})"#,
+        r#""%s", __print_symbolic(REC->i32, { -1, "NONE" }, { 0, "\"q\"" })"#,
+    );
+    check(
+        r#""{} {}", __print_hex(__entry.bytes, 4), __print_hex_str(__entry.bytes)"#,
+        r#""%s %s", __print_hex(REC->bytes, 4), __print_hex_str(REC->bytes, 4)"#,
+    );
+    check(
+        r#""{}", __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#,
+        r#""%s", __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#,
+    );
+    check(
+        r#""{} {}", __print_array(__entry.arr), __print_array(__entry.arr, 2, 4)"#,
+        r#""%s %s", __print_array(REC->arr, 4, 4), __print_array(REC->arr, 2, 4)"#,
+    );
+    check(
+        r#""{} {}", __print_array(__entry.list), __print_hex(__entry.list)"#,
+        r#""%s %s", __print_array(__get_dynamic_array(list), __get_dynamic_array_len(list) / 2, 2), __print_hex(__get_dynamic_array(list), __get_dynamic_array_len(list))"#,
+    );
+    check(
+        r#""{} {}", __get_str(name), __get_str(__entry.name)"#,
+        r#""%s %s", __get_str(name), __get_str(name)"#,
+    );
+    refused(
+        r#""{}", __print_flags(__entry.comm, "|", {1, "A"})"#,
+        "made of an integer",
+    );
     refused(r#""{}", __print_flags(__entry.u32, {1, "A"})"#, "delimiter");
-    refused(r#""{}", __print_flags(__entry.u32, "|", {O_RDONLY, "A"})"#, "helpers: O_RDONLY");
+    refused(
+        r#""{}", __print_flags(__entry.u32, "|", {O_RDONLY, "A"})"#,
+        "helpers: O_RDONLY",
+    );
     refused(r#""{}", __print_hex(__entry.u32)"#, "is an array");
     refused(r#""{}", __print_nonsense(__entry.u32)"#, "not a helper");
     refused(r#""{}", __get_str(comm)"#, "dynamic field");
@@ -233,9 +406,18 @@ fn helpers() {
 #[test]
 fn c() {
     check(r#"c: "nothing""#, r#""nothing""#);
-    check(r#"c: "a=%u 100%% \"%s\"\n", REC->u32, __get_str(name)"#, r#""a=%u 100%% \"%s\"\n", REC->u32, __get_str(name)"#);
-    check("c: \"a=%u\",\n    __entry->u32 & 1\n      ? 1 : 2,", r#""a=%u", REC->u32 & 1 ? 1 : 2"#);
-    check(r#"c : "%s", __print_flags(__entry->u32, "|", { 0x1, "A" })"#, r#""%s", __print_flags(REC->u32, "|", { 0x1, "A" })"#);
+    check(
+        r#"c: "a=%u 100%% \"%s\"\n", REC->u32, __get_str(name)"#,
+        r#""a=%u 100%% \"%s\"\n", REC->u32, __get_str(name)"#,
+    );
+    check(
+        "c: \"a=%u\",\n    __entry->u32 & 1\n      ? 1 : 2,",
+        r#""a=%u", REC->u32 & 1 ? 1 : 2"#,
+    );
+    check(
+        r#"c : "%s", __print_flags(__entry->u32, "|", { 0x1, "A" })"#,
+        r#""%s", __print_flags(REC->u32, "|", { 0x1, "A" })"#,
+    );
     check("c: r#\"\"a=%u\",  REC->u32\"#", "\"a=%u\",  REC->u32");
     check("c: r#\"\"a=%u\", REC->u32\"#,", "\"a=%u\", REC->u32");
     refused("c: a", "string first");
@@ -244,8 +426,7 @@ fn c() {
 
 /// A record with the given integers, and the texts and arrays behind it.
 fn record(n: u64) -> Vec<u8> {
-    let mut r = Vec::new();
-    r.resize(FIXED, 0);
+    let mut r = vec![0; FIXED];
     let mut put = |at: usize, bytes: &[u8]| r[at..at + bytes.len()].copy_from_slice(bytes);
     put(8, &(n as u8).to_ne_bytes());
     put(9, &(n as i8).to_ne_bytes());
@@ -258,7 +439,10 @@ fn record(n: u64) -> Vec<u8> {
     put(32, &n.to_ne_bytes());
     put(40, &n.to_ne_bytes());
     for i in 0..4 {
-        put(56 + 4 * i, &((n as u32).wrapping_add(i as u32)).to_ne_bytes());
+        put(
+            56 + 4 * i,
+            &((n as u32).wrapping_add(i as u32)).to_ne_bytes(),
+        );
     }
     put(76, b"text");
     put(80, b"comm\0");
@@ -302,8 +486,10 @@ fn view(n: u64) -> View {
 
 /// Renders through C.
 fn rendered(c: &str, n: u64) -> String {
-    let fields: Vec<Field> =
-        FIELDS.iter().map(|f| Field::new(&f.declaration(), f.offset, f.size, f.signed())).collect();
+    let fields: Vec<Field> = FIELDS
+        .iter()
+        .map(|f| Field::new(&f.declaration(), f.offset, f.size, f.signed()))
+        .collect();
     let program = Program::compile(c, &fields).unwrap_or_else(|e| panic!("{c}: {e}"));
     let mut out = Vec::new();
     program.render(&record(n), &Env::default(), &mut out);
@@ -352,6 +538,7 @@ fn rust_and_c_say_the_same() {
 }
 
 #[test]
+#[allow(clippy::nonminimal_bool)]
 fn rust_and_c_compute_the_same() {
     same_text! { __entry:
         ["{} {} {}", __entry.u64 / 1024 / 7, __entry.u32 % 10, __entry.i64 / -3]

@@ -23,7 +23,11 @@ pub(super) enum TokKind {
 }
 
 impl Tok {
-    pub const END: Tok = Tok { kind: TokKind::End, from: 0, to: 0 };
+    pub const END: Tok = Tok {
+        kind: TokKind::End,
+        from: 0,
+        to: 0,
+    };
 
     pub const fn is_end(&self) -> bool {
         matches!(self.kind, TokKind::End)
@@ -35,7 +39,10 @@ impl Tok {
 
     /// Whether the token reads `text`. A string never does.
     pub const fn is(&self, src: &[u8], text: &[u8]) -> bool {
-        if text.is_empty() || !matches!(self.kind, TokKind::Ident | TokKind::Punct) || self.to - self.from != text.len() {
+        if text.is_empty()
+            || !matches!(self.kind, TokKind::Ident | TokKind::Punct)
+            || self.to - self.from != text.len()
+        {
             return false;
         }
         let mut i = 0;
@@ -51,7 +58,11 @@ impl Tok {
     /// Whether it is the identifier `name`, be it written `r#name`.
     pub const fn is_name(&self, src: &[u8], name: &[u8]) -> bool {
         let raw = self.to - self.from > 2 && src[self.from] == b'r' && src[self.from + 1] == b'#';
-        let bare = Tok { kind: self.kind, from: if raw { self.from + 2 } else { self.from }, to: self.to };
+        let bare = Tok {
+            kind: self.kind,
+            from: if raw { self.from + 2 } else { self.from },
+            to: self.to,
+        };
         self.is_ident() && bare.is(src, name)
     }
 
@@ -96,9 +107,17 @@ impl Cursor {
         self.skip_space(src);
         let from = self.at;
         if from >= self.end {
-            return Tok { kind: TokKind::End, from: self.end, to: self.end };
+            return Tok {
+                kind: TokKind::End,
+                from: self.end,
+                to: self.end,
+            };
         }
-        let (a, b, c) = (src[from], self.byte(src, from + 1), self.byte(src, from + 2));
+        let (a, b, c) = (
+            src[from],
+            self.byte(src, from + 1),
+            self.byte(src, from + 2),
+        );
         let kind = if a == b'"' {
             self.string(src, from);
             TokKind::Str
@@ -134,7 +153,11 @@ impl Cursor {
         if self.at > self.end {
             self.at = self.end;
         }
-        Tok { kind, from, to: self.at }
+        Tok {
+            kind,
+            from,
+            to: self.at,
+        }
     }
 
     const fn skip_space(&mut self, src: &[u8]) {
@@ -262,8 +285,19 @@ impl Unescape {
             at += 1;
             hashes += 1;
         }
-        let end = if tok.to > at + 1 + hashes { tok.to - 1 - hashes } else { at + 1 };
-        Unescape { at: at + 1, end, raw, pending: [0; 4], pending_len: 0, pending_at: 0 }
+        let end = if tok.to > at + 1 + hashes {
+            tok.to - 1 - hashes
+        } else {
+            at + 1
+        };
+        Unescape {
+            at: at + 1,
+            end,
+            raw,
+            pending: [0; 4],
+            pending_len: 0,
+            pending_at: 0,
+        }
     }
 
     pub const fn next(&mut self, src: &[u8]) -> Unescaped {

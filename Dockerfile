@@ -1,0 +1,24 @@
+# utracefs in a container:
+#
+#   docker build -t utracefs .
+#   docker run --rm -it --device /dev/fuse --cap-add SYS_ADMIN utracefs
+#
+# leaves you in a shell in /sys/kernel/tracing. A command after the image's name runs beside it instead of the shell.
+# Tools to have in the image: docker build --build-arg TOOLS="trace-cmd strace" -t utracefs .
+
+FROM rust:1-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package utracefs-mount --bin utracefs \
+    && install -D target/release/utracefs /out/utracefs \
+    && strip /out/utracefs
+
+FROM debian:bookworm-slim
+ARG TOOLS=""
+RUN if [ -n "$TOOLS" ]; then \
+        apt-get update && apt-get install -y --no-install-recommends $TOOLS && rm -rf /var/lib/apt/lists/*; \
+    fi
+COPY --from=build /out/utracefs /usr/local/bin/utracefs
+ENV SHELL=/bin/bash
+# process 1: mounts, serves, collects orphans, passes signals on
+ENTRYPOINT ["/usr/local/bin/utracefs", "container", "--"]

@@ -1,0 +1,115 @@
+//! Waiting for what a buffer records.
+
+use std::sync::Arc;
+
+use utracefs::base::cpu;
+use utracefs::instance::TraceArray;
+use utracefs::ring::{Buffer, Want};
+
+use crate::node::wait::{Awaited, Wait};
+
+/// How full a CPU's buffer is when poll(2) says so, percent: what `buffer_percent` starts with in the kernel.
+const PERCENT: u8 = 50;
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    /// Any event, of a CPU or of all.
+    Any(Option<usize>),
+    /// A CPU's buffer is filled so far that it is worth while.
+    Filled(usize),
+}
+
+impl For {
+    fn cpu(self) -> Option<usize> {
+        match self {
+            For::Any(cpu) => cpu,
+            For::Filled(cpu) => Some(cpu),
+        }
+    }
+
+    /// What the writers are to tell of, while it is not there.
+    fn want(self, buffer: &Buffer) -> Want {
+        match self {
+            For::Any(_) => Want::Any,
+            // in a small buffer the page being written is enough, as soon as there is something in it
+            For::Filled(cpu) if buffer.is_filled(cpu, PERCENT) => Want::Any,
+            For::Filled(_) => Want::Percent(PERCENT),
+        }
+    }
+
+    fn is_there(self, buffer: &Buffer) -> bool {
+        match self {
+            For::Any(cpu) => buffer.has_data(cpu),
+            For::Filled(cpu) => buffer.is_filled(cpu, PERCENT) && buffer.has_data(Some(cpu)),
+        }
+    }
+}
+
+/// Whether it is there.
+pub(super) fn is_there(array: &TraceArray, what: For) -> bool {
+    what.is_there(array.buffer())
+}
+
+/// The wait for it. A poll waits for what comes from now on; if what it wants is there already, for more of it.
+pub(super) fn wait(array: &TraceArray, what: For, poll: bool) -> Awaited {
+    let buffer = array.buffer().clone();
+    let wakes = buffer.wakes();
+    let more = poll && what.is_there(&buffer);
+    let recorded = if more {
+        recorded(&buffer, what.cpu())
+    } else {
+        0
+    };
+    Arc::new(ForBuffer {
+        buffer,
+        what,
+        wakes,
+        more,
+        recorded,
+    })
+}
+
+/// Wakes who waits for a CPU's buffer, whatever there is.
+pub(super) fn wake(array: &TraceArray, _cpu: usize) {
+    array.buffer().wake_all();
+}
+
+struct ForBuffer {
+    buffer: Arc<Buffer>,
+    what: For,
+    /// Calls to wake everybody that were before.
+    wakes: u32,
+    /// What is wanted is there: more than this many events make the difference.
+    more: bool,
+    recorded: u64,
+}
+
+impl Wait for ForBuffer {
+    fn announce(&self) {
+        let want = if self.more {
+            Want::Any
+        } else {
+            self.what.want(&self.buffer)
+        };
+        self.buffer.announce(self.what.cpu(), want);
+    }
+
+    fn is_there(&self) -> bool {
+        self.buffer.wakes() != self.wakes
+            || match self.more {
+                true => recorded(&self.buffer, self.what.cpu()) != self.recorded,
+                false => self.what.is_there(&self.buffer),
+            }
+    }
+}
+
+/// Events recorded on a CPU, or all, since the last clear.
+fn recorded(buffer: &Buffer, cpu: Option<usize>) -> u64 {
+    let cpus = cpu.map_or(0..cpu::possible(), |cpu| cpu..cpu + 1);
+    let of = |cpu| {
+        let stats = buffer.stats(cpu);
+        stats.entries + stats.overrun + stats.read
+    };
+    cpus.map(of).sum()
+}

@@ -1,0 +1,34 @@
+//! What the workloads cost at their default rates. Alone in its program, as it measures the time of the whole process.
+
+use std::time::{Duration, Instant};
+
+use utracefs_workloads::{ALL, Manager};
+
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a timespec of ours.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+fn calm_by_default() {
+    let manager = Manager::new();
+    for workload in ALL {
+        manager.start(workload.name, None).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    let (cpu, begin) = (cpu_time(), Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
+    let share = (cpu_time() - cpu).as_secs_f64() / begin.elapsed().as_secs_f64();
+    println!(
+        "all workloads at their default rates: {:.2} % of one CPU",
+        share * 100.0
+    );
+    // 3 % is what we promise; the rest is for slow machines and unoptimised builds.
+    assert!(share < 0.06, "{share}");
+}
