@@ -149,27 +149,34 @@ impl EventFile {
     /// bytes behind it readable.
     #[inline(always)]
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
-        let task = task::current();
-        if task.is_placed() {
-            // SAFETY: the caller's promise
-            unsafe { self.commit_placed(payload, len) };
-        } else {
+        // SAFETY: `begin` has asked for it on this thread
+        let task = unsafe { task::current_in_section() };
+        if task.is_plain(self.cmdlines.generation()) {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append::<LEN>(payload, len) };
+        } else {
+            // SAFETY: the caller's promise
+            unsafe { self.commit_unusual(payload, len) };
+        }
+    }
+
+    /// The record's task gives CPU or time, or its name is not in the table yet.
+    #[cold]
+    #[inline(never)]
+    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
+        let task = task::current();
+        match task.place() {
+            Some(place) => {
+                // SAFETY: as in `commit`
+                let record = unsafe { core::slice::from_raw_parts(payload, len) };
+                self.buffer.append_at(place.cpu.map(|c| c as usize), place.time, record);
+            }
+            // SAFETY: the caller's promise is what `append` asks for
+            None => _ = unsafe { self.buffer.append::<0>(payload, len) },
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();
         }
-    }
-
-    /// The record's task gives CPU or time.
-    #[cold]
-    #[inline(never)]
-    unsafe fn commit_placed(&self, payload: *mut u8, len: usize) {
-        // SAFETY: as in `commit`
-        let record = unsafe { core::slice::from_raw_parts(payload, len) };
-        let place = task::current().place().unwrap_or_default();
-        self.buffer.append_at(place.cpu.map(|c| c as usize), place.time, record);
     }
 
     /// Enters the current task's name and process id in the table, as far as the instance wants them.

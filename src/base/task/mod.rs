@@ -40,7 +40,8 @@ pub struct Task {
     comm: [AtomicU64; COMM_LEN / 8],
     tgid: AtomicI32,
     saved: AtomicU32,
-    placed: bool,
+    /// What `saved` is, but 0 for a task that is placed.
+    plain: AtomicU32,
     place: Place,
 }
 
@@ -60,7 +61,7 @@ impl Task {
             comm: [const { AtomicU64::new(0) }; COMM_LEN / 8],
             tgid: AtomicI32::new(0),
             saved: AtomicU32::new(0),
-            placed: false,
+            plain: AtomicU32::new(0),
             place: Place {
                 cpu: None,
                 time: None,
@@ -70,7 +71,6 @@ impl Task {
 
     /// The same task, its events at `place`.
     pub fn with_place(mut self, place: Place) -> Task {
-        self.placed = place != Place::default();
         self.set_saved(0);
         self.place = place;
         self
@@ -130,29 +130,33 @@ impl Task {
     }
 
     /// Whether its events take place elsewhere or at another time.
-    #[inline(always)]
     pub fn is_placed(&self) -> bool {
-        self.placed
+        self.place != Place::default()
     }
 
     /// Where and when its events take place; `None`: here and now.
-    #[inline]
     pub fn place(&self) -> Option<Place> {
-        self.placed.then_some(self.place)
+        self.is_placed().then_some(self.place)
     }
 
-    /// The generation of the table of names in which this task was last entered; 0: in none, and always if it
-    /// [is placed](Self::is_placed), so that one comparison finds both.
+    /// The generation of the table of names in which this task was last entered; 0: in none.
     #[inline(always)]
     pub fn saved(&self) -> u32 {
         self.saved.load(Relaxed)
     }
 
+    /// Whether there is nothing special about its events: they take place here and now, and its name is in the table of
+    /// names of this generation (not 0). One comparison for the hot path.
+    #[inline(always)]
+    pub fn is_plain(&self, generation: u32) -> bool {
+        self.plain.load(Relaxed) == generation
+    }
+
     /// Remembers in which generation of the table of names the task is entered.
-    #[inline]
     pub fn set_saved(&self, generation: u32) {
-        self.saved
-            .store(if self.placed { 0 } else { generation }, Relaxed);
+        self.saved.store(generation, Relaxed);
+        let plain = if self.is_placed() { 0 } else { generation };
+        self.plain.store(plain, Relaxed);
     }
 
     /// Runs `f` as this task: the calling thread's events belong to it meanwhile. Nests.
@@ -181,28 +185,28 @@ impl fmt::Debug for Task {
 /// A token, not a pointer: each method looks at whoever is entered when it is called.
 #[derive(Clone, Copy)]
 pub struct Current {
+    /// The thread has had its first event.
+    known: bool,
     not_send: PhantomData<*const ()>,
 }
 
 /// The task that the calling thread's events belong to.
 #[inline(always)]
 pub fn current() -> Current {
-    #[cfg(feature = "std")]
-    if tls::task().is_null() {
-        slot::first_use();
-    }
     Current {
+        known: false,
         not_send: PhantomData,
     }
 }
 
-/// [`current`] for probes, without asking whether the thread has a task.
+/// [`current`] without asking whether the thread has a task yet.
 ///
 /// # Safety
-/// The calling thread is in a read section (`rcu::read`), as probes are, or has called [`current`] before.
+/// The calling thread is in a read section (`rcu::read`), as probes are, or has called a method of [`current`] before.
 #[inline(always)]
 pub unsafe fn current_in_section() -> Current {
     Current {
+        known: true,
         not_send: PhantomData,
     }
 }
@@ -211,11 +215,14 @@ impl Current {
     #[inline(always)]
     fn task(&self) -> &Task {
         #[cfg(feature = "std")]
-        let task = tls::task();
+        let task = match tls::task() {
+            task if !self.known && task.is_null() => slot::first_task(),
+            task => task,
+        };
         #[cfg(not(feature = "std"))]
         let task = host::current();
-        // SAFETY: `current`, or the thread's first read section, saw to it that it has one. A thread's own is never freed, an entered one is
-        // borrowed until it is left, and the reference does not outlive the method that asks for it.
+        // SAFETY: not null: a thread that has been in a read section, or here, has a task. Its own is never freed, an
+        // entered one is borrowed until it is left, and the reference does not outlive the method that asks for it.
         unsafe { &*task }
     }
 
@@ -249,13 +256,11 @@ impl Current {
     }
 
     /// [`Task::is_placed`].
-    #[inline(always)]
     pub fn is_placed(self) -> bool {
         self.task().is_placed()
     }
 
     /// [`Task::place`].
-    #[inline]
     pub fn place(self) -> Option<Place> {
         self.task().place()
     }
@@ -264,6 +269,12 @@ impl Current {
     #[inline(always)]
     pub fn saved(self) -> u32 {
         self.task().saved()
+    }
+
+    /// [`Task::is_plain`].
+    #[inline(always)]
+    pub fn is_plain(self, generation: u32) -> bool {
+        self.task().is_plain(generation)
     }
 
     /// [`Task::set_saved`].
@@ -292,8 +303,8 @@ impl Current {
 /// # Safety
 /// The guard is dropped before `'a` ends (not forgotten), and guards are dropped in the reverse order of their making.
 pub unsafe fn enter(task: &Task) -> Entered<'_> {
-    // first its own: a thread that has been in a read section always has a task to return to
-    current();
+    // first its own, so that there always is one to return to
+    current().head();
     #[cfg(feature = "std")]
     let former = tls::set_task(task);
     #[cfg(not(feature = "std"))]

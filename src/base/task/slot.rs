@@ -155,6 +155,14 @@ pub(crate) fn first_use() -> &'static Slot {
     })
 }
 
+/// The current task of a thread that may not have one yet.
+#[cold]
+#[inline(never)]
+pub(super) fn first_task() -> *const Task {
+    first_use();
+    tls::task()
+}
+
 fn take(tid: u32) -> &'static Slot {
     let mut reclaimed = false;
     loop {
