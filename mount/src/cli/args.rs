@@ -25,14 +25,15 @@ Exit status:
 
 Environment:
   UTRACEFS_MOUNT   the mount that exec and workload talk to
-  RUST_LOG         what is logged to standard error: error, warn (default), info, debug, trace, also per
-                   module, for example RUST_LOG=utracefs_mount::cli=debug
+  RUST_LOG         what is logged to standard error: error, warn (default),
+                   info, debug, trace; also per module, for example
+                   RUST_LOG=utracefs_mount::cli=debug
 
 `utracefs COMMAND --help` explains each command with examples.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "utracefs", version, about = ABOUT, long_about = ABOUT, after_long_help = AFTER, styles = Styles::plain(), max_term_width = 100, propagate_version = true)]
+#[command(name = "utracefs", version, about = ABOUT, long_about = ABOUT, after_long_help = AFTER, styles = Styles::plain(), max_term_width = 100, )]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -43,14 +44,19 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Mount utracefs on a directory and serve it
+    #[command(long_about = MOUNT_ABOUT, after_long_help = MOUNT_AFTER)]
     Mount(MountArgs),
     /// Unmount utracefs and end its daemon
+    #[command(long_about = UMOUNT_ABOUT, after_long_help = UMOUNT_AFTER)]
     Umount(UmountArgs),
     /// Run a command that finds utracefs where tools look for tracefs
+    #[command(long_about = EXEC_ABOUT, after_long_help = EXEC_AFTER)]
     Exec(ExecArgs),
     /// Be the first process of a container that has utracefs
+    #[command(long_about = CONTAINER_ABOUT, after_long_help = CONTAINER_AFTER)]
     Container(ContainerArgs),
     /// Drive the workloads that produce events
+    #[command(long_about = WORKLOAD_ABOUT, after_long_help = WORKLOAD_AFTER)]
     Workload(WorkloadArgs),
 }
 
@@ -67,7 +73,8 @@ Examples:
   utracefs mount /tmp/tracing
   utracefs mount --background -o gid=100,mode=750 /sys/kernel/tracing
   utracefs mount --workloads sched --log /var/log/utracefs.log /tmp/tracing
-  utracefs mount --workloads none ~/tracing      events only when asked: utracefs workload run …
+  utracefs mount --workloads none ~/tracing
+      events only when asked for: utracefs workload run …
 
 Exit status:
   0    unmounted cleanly; with --background: the mount answers
@@ -77,11 +84,11 @@ Exit status:
 
 Environment:
   RUST_LOG         what is logged: error, warn (default), info, debug, trace
-  XDG_RUNTIME_DIR  an ordinary user's daemon has its control socket in $XDG_RUNTIME_DIR/utracefs; root's in /run/utracefs";
+  XDG_RUNTIME_DIR  an ordinary user's daemon has its control socket in
+                   $XDG_RUNTIME_DIR/utracefs, root's is in /run/utracefs";
 
 /// `utracefs mount`.
 #[derive(Debug, ClapArgs)]
-#[command(about = "Mount utracefs on a directory and serve it", long_about = MOUNT_ABOUT, after_long_help = MOUNT_AFTER)]
 pub struct MountArgs {
     /// The directory to mount on; created if it is missing
     #[arg(value_name = "MOUNTPOINT")]
@@ -137,7 +144,6 @@ Exit status:
 
 /// `utracefs umount`.
 #[derive(Debug, ClapArgs)]
-#[command(about = "Unmount utracefs and end its daemon", long_about = UMOUNT_ABOUT, after_long_help = UMOUNT_AFTER)]
 pub struct UmountArgs {
     /// The directory that utracefs is mounted on
     #[arg(value_name = "MOUNTPOINT")]
@@ -156,16 +162,21 @@ allows that; for a daemon of its own a readable /dev/fuse is needed, but no help
 
 const EXEC_AFTER: &str = "\
 What CMD finds:
-  /sys/kernel/tracing, /sys/kernel/debug/tracing   utracefs
-  /proc/mounts                   lists them as tracefs and debugfs, on top
-  /proc/sys/kernel/ftrace_enabled, kptr_restrict   may be written, without any effect
-  UTRACEFS_MOUNT, TRACEFS_PATH   are set to /sys/kernel/tracing
+  /sys/kernel/tracing, /sys/kernel/debug/tracing
+      utracefs
+  /proc/mounts
+      lists them as tracefs and debugfs, before all others
+  /proc/sys/kernel/ftrace_enabled, /proc/sys/kernel/kptr_restrict
+      may be written, without any effect
+  UTRACEFS_MOUNT, TRACEFS_PATH
+      are set to /sys/kernel/tracing
 
 Examples:
   utracefs exec -- trace-cmd record -e sched sleep 2
-  utracefs exec -- sh -c 'echo 1 > /sys/kernel/tracing/events/enable; head /sys/kernel/tracing/trace_pipe'
+  utracefs exec -- sh -c 'cd $UTRACEFS_MOUNT; echo 1 >events/enable; head trace_pipe'
   utracefs exec --mount /tmp/tracing -- bpftrace -l
-  utracefs exec                                       an interactive shell
+  utracefs exec
+      an interactive shell
 
 Exit status:
   N      CMD's own
@@ -182,7 +193,6 @@ Environment:
 
 /// `utracefs exec`.
 #[derive(Debug, ClapArgs)]
-#[command(about = "Run a command that finds utracefs where tools look for tracefs", long_about = EXEC_ABOUT, after_long_help = EXEC_AFTER)]
 pub struct ExecArgs {
     /// Use the daemon of this mount (default: UTRACEFS_MOUNT, else a daemon of its own)
     #[arg(long, short = 'm', value_name = "DIR", conflicts_with_all = ["options", "workloads"])]
@@ -211,14 +221,14 @@ The container needs the device and the capability: docker run --device /dev/fuse
 const CONTAINER_AFTER: &str = "\
 Examples:
   docker run --rm -it --device /dev/fuse --cap-add SYS_ADMIN utracefs
-  docker run --rm --device /dev/fuse --cap-add SYS_ADMIN utracefs cat /sys/kernel/tracing/available_events
+  docker run --rm --device /dev/fuse --cap-add SYS_ADMIN utracefs \\
+      cat /sys/kernel/tracing/available_events
   docker exec -it CONTAINER cat /sys/kernel/tracing/trace_pipe
 
 Exit status: that of `utracefs exec`.";
 
 /// `utracefs container`.
 #[derive(Debug, ClapArgs)]
-#[command(about = "Be the first process of a container that has utracefs", long_about = CONTAINER_ABOUT, after_long_help = CONTAINER_AFTER)]
 pub struct ContainerArgs {
     /// Mount options, as for `utracefs mount`
     #[arg(short = 'o', value_name = "OPTIONS", action = ArgAction::Append)]
@@ -264,11 +274,51 @@ Exit status:
 
 Environment:
   UTRACEFS_MOUNT   the mount to talk to if --mount is not given
-  XDG_RUNTIME_DIR  where an ordinary user's daemon has its control socket, for commands in another network namespace";
+  XDG_RUNTIME_DIR  where an ordinary user's daemon has its control socket,
+                   for commands in another network namespace";
+
+const LIST_AFTER: &str = "\
+A line for each: name, state, operations done since the daemon started, what it does.
+
+Examples:
+  utracefs workload list --mount /tmp/tracing
+
+Exit status: 0 done, 1 no daemon answers or it refuses, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
+
+const START_AFTER: &str = "\
+One that runs already goes on, at the new rate if one is given.
+
+Examples:
+  utracefs workload start sched
+  utracefs workload start syscalls --rate 1000
+
+Exit status: 0 it runs, 1 no daemon answers or it refuses, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
+
+const STOP_AFTER: &str = "\
+Nothing of it goes on when the command returns. Runs of it end as well.
+
+Examples:
+  utracefs workload stop sched
+
+Exit status: 0 it is stopped, 1 no daemon answers or it refuses, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
+
+const RUN_AFTER: &str = "\
+What the workload does in the background goes on beside it. If the command
+is ended before, so is the run.
+
+Examples:
+  utracefs workload run sched --ops 10
+  utracefs workload run syscalls --ops 1000 --rate 100 --mount /tmp/tracing
+
+Exit status: 0 exactly N operations were done, 1 no daemon answers, it
+refuses, or the run was stopped, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
 
 /// `utracefs workload`.
 #[derive(Debug, ClapArgs)]
-#[command(about = "Drive the workloads that produce events", long_about = WORKLOAD_ABOUT, after_long_help = WORKLOAD_AFTER)]
 pub struct WorkloadArgs {
     /// What to do with them.
     #[command(subcommand)]
@@ -279,12 +329,16 @@ pub struct WorkloadArgs {
 #[derive(Debug, Subcommand)]
 pub enum WorkloadCommand {
     /// List the workloads: name, state, what they do
+    #[command(after_long_help = LIST_AFTER)]
     List(MountRef),
     /// Start one, to go on until it is stopped
+    #[command(after_long_help = START_AFTER)]
     Start(WorkloadStart),
     /// Stop one
+    #[command(after_long_help = STOP_AFTER)]
     Stop(WorkloadName),
     /// Perform exactly N operations and return when they are done
+    #[command(after_long_help = RUN_AFTER)]
     Run(WorkloadRun),
 }
 
@@ -387,17 +441,17 @@ mod tests {
     #[test]
     fn every_command_explains_itself() {
         fn walk(c: &mut clap::Command, depth: usize) {
-            let help = c.render_long_help().to_string();
-            assert!(
-                depth == 2 || help.contains("Exit status"),
-                "{} has no exit status:\n{help}",
-                c.get_name()
-            );
-            assert!(
-                depth != 1 || help.contains("Examples"),
-                "{} has no examples",
-                c.get_name()
-            );
+            let (name, help) = (c.get_name().to_string(), c.render_long_help().to_string());
+            for part in ["Exit status", "Environment", "Examples"] {
+                let absent = (depth == 0 && part == "Examples")
+                    || (part == "Environment" && ["umount", "container"].contains(&name.as_str()));
+                assert!(
+                    absent || help.contains(part),
+                    "{name} has no {part}:\n{help}"
+                );
+            }
+            let wide = help.lines().find(|l| l.chars().count() > 100);
+            assert_eq!(wide, None, "{name} is wider than a terminal");
             for s in c.get_subcommands_mut().filter(|s| s.get_name() != "help") {
                 walk(s, depth + 1);
             }

@@ -20,6 +20,7 @@ pub mod umount;
 pub mod workload;
 
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 pub use failure::Failure;
@@ -34,6 +35,11 @@ pub const TRACING: &str = "/sys/kernel/tracing";
 pub const DEBUG_TRACING: &str = "/sys/kernel/debug/tracing";
 /// The variable that names the mount to talk to.
 pub const MOUNT_VAR: &str = "UTRACEFS_MOUNT";
+
+/// Prints a text for the user. That nobody reads it is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
 
 /// Runs the command that the process was started with and returns its exit status.
 pub fn main() -> ExitCode {

@@ -7,6 +7,7 @@ use super::daemon::{Daemon, End, Settings, device_of};
 use super::failure::{Failure, status};
 use super::options::MountOptions;
 use super::point;
+use super::say;
 use super::signals::{ENDING, Signals, is_ignored};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -38,17 +39,10 @@ fn run_inner(args: &MountArgs) -> Result<u8, Failure> {
             // what is meant for the user stays on standard output
             redirect_log(log)?;
         }
-        return serve(
-            &point,
-            how,
-            &settings,
-            |text| println!("{text}"),
-            "Ctrl-C unmounts",
-        )
-        .map(|()| 0);
+        return serve(&point, how, &settings, say, "Ctrl-C unmounts").map(|()| 0);
     }
     let text = background::spawn(|news| in_background(news, &point, how, &settings, log.as_ref()))?;
-    println!("{text}");
+    say(&text);
     Ok(0)
 }
 

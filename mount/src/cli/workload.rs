@@ -4,6 +4,7 @@ use super::args::{WorkloadArgs, WorkloadCommand};
 use super::control::client;
 use super::control::server::Asker;
 use super::failure::Failure;
+use super::say;
 use utracefs_workloads::{Manager, State, Status};
 
 /// Asks the daemon of a mount about its workloads.
@@ -21,7 +22,7 @@ pub fn run(args: &WorkloadArgs) -> Result<u8, Failure> {
         ),
     };
     let entry = client::find_mount(mount.as_deref())?;
-    client::connect(&entry)?.ask(&line, |text| println!("{text}"))?;
+    client::connect(&entry)?.ask(&line, say)?;
     Ok(0)
 }
 
