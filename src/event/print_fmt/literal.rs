@@ -97,6 +97,30 @@ impl Buf {
         }
     }
 
+    /// Forgets what was written behind `len`.
+    const fn truncate(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    /// Appends the bytes between two places of another text.
+    const fn push_part(&mut self, other: &Buf, from: usize, to: usize) {
+        let mut i = from;
+        while i < to {
+            self.push(other.bytes[i]);
+            i += 1;
+        }
+    }
+
+    /// Puts `what` in place of `len` bytes, of which it must have at least as many.
+    const fn replace(&mut self, at: usize, len: usize, what: &[u8]) {
+        self.insert(at + len, what.split_at(len).1);
+        let mut i = 0;
+        while i < len {
+            self.bytes[at + i] = what[i];
+            i += 1;
+        }
+    }
+
     /// Puts `open` before what was written since `at` and `close` behind it.
     const fn wrap(&mut self, at: usize, open: &[u8], close: &[u8]) {
         self.insert(at, open);

@@ -1,6 +1,6 @@
 //! One placeholder as a C conversion: `%d`, `%lu`, `0x%x`, `%-16s` …
 
-use super::expr::{Rank, Ty, Val};
+use super::expr::{Rank, Ty, Val, sign_bit};
 use super::spec::{Args, Size, Spec};
 use super::token::Tok;
 use super::{Buf, Translator};
@@ -177,14 +177,6 @@ impl<'a> Translator<'a> {
         };
         let has_width = !matches!(spec.width, Size::None);
         let decimal = letter == b'd';
-        // Two's complement in as many bits as the Rust type has; C would widen a small one to int.
-        if !decimal && signed && bits < 32 {
-            if !matches!(val.rank, Rank::Atom) {
-                self.args.wrap(start, b"(", b")");
-            }
-            self.args
-                .insert(start, if bits == 8 { b"(u8)" } else { b"(u16)" });
-        }
         // `{:0>8}` is `{:08}` where there is no sign.
         let zero_fill = spec.fill == b'0'
             && spec.align == b'>'
@@ -218,46 +210,42 @@ impl<'a> Translator<'a> {
                 width = Size::None;
             }
         }
-        let plus = spec.plus;
-        let mut long = bits == 64;
-        if plus && !signed && decimal {
-            if bits == 32 {
-                // As a long it has a sign to show.
-                if !matches!(val.rank, Rank::Atom) {
-                    self.args.wrap(start, b"(", b")");
-                }
-                self.args.insert(start, b"(long)");
-                long = true;
-            } else if bits == 64 {
-                if has_width {
-                    self.fail(
-                        "C cannot put a + before an unsigned number that it pads",
-                        tok,
-                    );
-                }
-                self.fmt.push(b'+');
-            }
-        } else if plus && !decimal {
+        if spec.plus && !decimal {
             // Rust puts it before the prefix, which is written already.
             self.fail("C has no + for hexadecimal numbers", tok);
+        } else if spec.plus && has_width {
+            self.fail("trace-cmd knows no + in a print fmt, so the width would be off", tok);
+        } else if spec.plus && signed {
+            self.fmt.push_all(b"%s");
+            let value = self.args;
+            if val.rank as u8 != Rank::Atom as u8 {
+                self.args.wrap(start, b"(", b")");
+            }
+            self.args.insert(start, b"(");
+            self.args.push_all(b" & ");
+            self.args.push_all(sign_bit(bits));
+            self.args.push_all(b") ? \"\" : \"+\", ");
+            self.args.push_part(&value, start, value.len());
+        } else if spec.plus {
+            self.fmt.push(b'+');
         }
         self.fmt.push(b'%');
         if left {
             self.fmt.push(b'-');
         }
-        if plus && decimal && (signed || bits < 64) {
-            self.fmt.push(b'+');
-        }
         if zero && !matches!(width, Size::None) {
             self.fmt.push(b'0');
         }
         self.width(width);
-        if long {
-            self.fmt.push(b'l');
+        match bits {
+            64 => self.fmt.push(b'l'),
+            // As wide as it is: C would show the sign of what it makes an int of first.
+            16 if signed => self.fmt.push(b'h'),
+            8 if signed => self.fmt.push_all(b"hh"),
+            _ => {}
         }
-        let shown_signed = signed || (plus && bits < 64);
         self.fmt.push(match letter {
-            b'd' if shown_signed => b'd',
+            b'd' if signed => b'd',
             b'd' => b'u',
             other => other,
         });

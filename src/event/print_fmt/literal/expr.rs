@@ -1,7 +1,10 @@
 //! Expressions over the record's fields, in C.
 //!
-//! Each function writes C text at the end of the arguments and says what it wrote. An operand that is not atomic gets
-//! parentheses whatever the precedences are: trace-cmd, perf and C agree on those.
+//! Each function writes C text at the end of the arguments and says what it wrote. The text must mean the same to C and
+//! to libtraceevent, which trace-cmd and perf read it with and which has its own ways (seen with 1.7.1): it takes
+//! `a - b - c` from the right, so every operand that is not atomic has parentheses; it forgets them around the right
+//! operand if that one's operator binds more loosely, so such an operand gets a cast, which it respects; it does not
+//! know `^`, takes no operator in an index without a cast, and compares without signs, so `x < 0` looks at the sign bit.
 
 use super::Translator;
 use super::token::{Tok, TokKind};
@@ -48,6 +51,9 @@ pub(super) struct Val {
     pub rank: Rank,
     /// A 32-bit result that a 64-bit machine may have left with more bits.
     pub wide: bool,
+    /// How loosely the outermost operator binds in C: 4 for `~x`, 6 for `a * b`, up to 16 for `a ? b : c`; 0 if there
+    /// is none, or a cast.
+    pub looseness: u8,
 }
 
 impl Val {
@@ -55,6 +61,7 @@ impl Val {
         ty: Ty::Lit,
         rank: Rank::Atom,
         wide: false,
+        looseness: 0,
     };
 
     pub const fn atom(ty: Ty) -> Val {
@@ -62,6 +69,7 @@ impl Val {
             ty,
             rank: Rank::Atom,
             wide: false,
+            looseness: 0,
         }
     }
 
@@ -82,6 +90,46 @@ const LEVELS: [&[&str]; 8] = [
     &["+", "-"],
 ];
 const COMPARISON: usize = 2;
+
+/// How loosely a binary operator binds in C.
+const fn looseness(op: &[u8]) -> u8 {
+    match op {
+        b"*" | b"/" | b"%" => 6,
+        b"+" | b"-" => 7,
+        b"<<" | b">>" => 8,
+        b"<" | b">" | b"<=" | b">=" => 9,
+        b"==" | b"!=" => 10,
+        b"&" => 11,
+        b"^" => 12,
+        b"|" => 13,
+        b"&&" => 14,
+        b"||" => 15,
+        _ => CHOICE,
+    }
+}
+
+/// The bit that says whether a number is negative.
+pub(super) const fn sign_bit(bits: u8) -> &'static [u8] {
+    match bits {
+        8 => b"0x80",
+        16 => b"0x8000",
+        32 => b"0x80000000",
+        _ => b"0x8000000000000000",
+    }
+}
+
+/// Where the two sides of an operator are written.
+#[derive(Clone, Copy)]
+struct Places {
+    start: usize,
+    left_end: usize,
+    right_start: usize,
+}
+
+/// Looseness of `a ? b : c`.
+pub(super) const CHOICE: u8 = 16;
+/// Looseness of `~a` and `!a`.
+const UNARY: u8 = 4;
 
 impl<'a> Translator<'a> {
     /// Any expression.
@@ -126,16 +174,26 @@ impl<'a> Translator<'a> {
         while let Some(op) = self.operator(level) {
             let at = self.next();
             left = self.operand(left, start, op);
+            let left_end = self.args.len();
             self.args.push(b' ');
             self.args.push_all(op);
             self.args.push(b' ');
             let right_start = self.args.len();
-            let right = self.binary(level + 1);
+            let mut right = self.binary(level + 1);
+            // What stands for `^` has an `&` in it.
+            if right.looseness > looseness(if matches!(op, b"^") { b"&" } else { op }) {
+                right = self.shield(right, right_start, left.ty);
+            }
             let right = self.operand(right, right_start, op);
             if self.failed() {
                 return Val::NONE;
             }
-            left = self.combine(left, op, right, start, at, level == COMPARISON);
+            let places = Places { start, left_end, right_start };
+            left = if level == COMPARISON {
+                self.compare(left, op, right, places, at)
+            } else {
+                self.combine(left, op, right, places, at)
+            };
         }
         left
     }
@@ -156,6 +214,16 @@ impl<'a> Translator<'a> {
         val
     }
 
+    /// Casts a value to what it is, so that nobody takes it apart; a number without a type becomes `other`.
+    pub(super) const fn shield(&mut self, val: Val, start: usize, other: Ty) -> Val {
+        let (bits, signed) = match (val.ty, other) {
+            (Ty::Int { bits, signed }, _) | (Ty::Lit, Ty::Int { bits, signed }) => (bits, signed),
+            _ => (32, true),
+        };
+        let ty = val.ty;
+        Val { ty, ..self.cast_text(val, start, bits, signed) }
+    }
+
     /// Cuts a result that other tools compute in 64 bits to its 32.
     pub(super) const fn narrow(&mut self, val: Val, start: usize) -> Val {
         match val.ty {
@@ -164,37 +232,42 @@ impl<'a> Translator<'a> {
         }
     }
 
-    const fn combine(
-        &mut self,
-        left: Val,
-        op: &[u8],
-        right: Val,
-        start: usize,
-        at: Tok,
-        comparison: bool,
-    ) -> Val {
-        let wide = left.wide || right.wide || matches!(op, b"+" | b"-" | b"*" | b"<<");
-        if comparison {
-            if !matches!(
-                (left.ty, right.ty),
-                (Ty::Int { .. } | Ty::Lit, Ty::Int { .. } | Ty::Lit) | (Ty::Bool, Ty::Bool)
-            ) {
-                self.fail("C compares numbers only", at);
-            }
-            return Val {
-                ty: Ty::Bool,
-                rank: Rank::Binary,
-                wide: false,
-            };
+    /// `left op right`, which is written already.
+    const fn compare(&mut self, left: Val, op: &[u8], right: Val, places: Places, at: Tok) -> Val {
+        if !matches!(
+            (left.ty, right.ty),
+            (Ty::Int { .. } | Ty::Lit, Ty::Int { .. } | Ty::Lit) | (Ty::Bool, Ty::Bool)
+        ) {
+            self.fail("C compares numbers only", at);
         }
+        let mut looseness = looseness(op);
+        let zero = self.args.len() == places.right_start + 1 && self.args.byte(places.right_start) == b'0';
+        if let (Ty::Int { bits, signed: true }, true, b"<" | b">=") = (left.ty, zero, op) {
+            self.args.truncate(places.left_end);
+            self.args.wrap(places.start, b"(", b" & ");
+            self.args.push_all(sign_bit(bits));
+            self.args.push_all(if op.len() == 1 { b") != 0" } else { b") == 0" });
+            looseness = 10;
+        }
+        Val { ty: Ty::Bool, rank: Rank::Binary, wide: false, looseness }
+    }
+
+    /// The same for operators with a value.
+    const fn combine(&mut self, left: Val, op: &[u8], right: Val, places: Places, at: Tok) -> Val {
+        let wide = left.wide || right.wide || matches!(op, b"+" | b"-" | b"*" | b"<<");
+        let looseness = looseness(op);
         if let (Ty::Bool, Ty::Bool) = (left.ty, right.ty) {
             if !matches!(op, b"&&" | b"||" | b"&" | b"|" | b"^") {
                 self.fail("not an operator of bool", at);
             }
+            if matches!(op, b"^") {
+                self.args.replace(places.left_end + 1, 1, b"!=");
+            }
             return Val {
                 ty: Ty::Bool,
                 rank: Rank::Binary,
                 wide: false,
+                looseness,
             };
         }
         if !left.is_number() || !right.is_number() || matches!(op, b"&&" | b"||") {
@@ -216,14 +289,36 @@ impl<'a> Translator<'a> {
             ty,
             rank: Rank::Binary,
             wide,
+            looseness,
         };
+        if matches!(op, b"^") {
+            return self.exclusive_or(val, places);
+        }
         match ty {
             // C computes these as int; Rust wraps them.
             Ty::Int { bits, signed } if bits < 32 && matches!(op, b"+" | b"-" | b"*" | b"<<") => {
-                self.cast_text(val, start, bits, signed)
+                self.cast_text(val, places.start, bits, signed)
             }
             _ => val,
         }
+    }
+
+    /// `a ^ b` as `(a | b) - (a & b)`.
+    const fn exclusive_or(&mut self, val: Val, places: Places) -> Val {
+        let written = self.args;
+        self.args.truncate(places.start);
+        self.args.push(b'(');
+        self.args.push_part(&written, places.start, places.left_end);
+        self.args.push_all(b" | ");
+        self.args.push_part(&written, places.right_start, written.len());
+        self.args.push_all(b") - (");
+        let both = self.args.len();
+        self.args.push_part(&written, places.start, places.left_end);
+        self.args.push_all(b" & ");
+        self.args.push_part(&written, places.right_start, written.len());
+        self.shield(val, both, Ty::Lit);
+        self.args.push(b')');
+        Val { looseness: 7, ..val }
     }
 
     /// Writes `(u8)` and the like before what stands since `start`.
@@ -252,6 +347,7 @@ impl<'a> Translator<'a> {
             ty: Ty::Int { bits, signed },
             rank: Rank::Unary,
             wide: false,
+            looseness: 0,
         }
     }
 
@@ -282,6 +378,7 @@ impl<'a> Translator<'a> {
                         ty: Ty::Pointer,
                         rank: Rank::Unary,
                         wide: false,
+                        looseness: 0,
                     }
                 }
                 _ => {
@@ -309,10 +406,11 @@ impl<'a> Translator<'a> {
                 let val = self.narrow(val, start);
                 self.cast_text(val, start, bits, signed)
             }
-            Ty::Lit => Val {
+            Ty::Lit if val.rank as u8 == Rank::Atom as u8 => Val {
                 ty: Ty::Int { bits, signed },
                 ..val
             },
+            Ty::Lit => self.cast_text(val, start, bits, signed),
             // In C it is 0 or 1 already.
             Ty::Bool => Val {
                 ty: Ty::Int { bits, signed },
@@ -334,6 +432,7 @@ impl<'a> Translator<'a> {
                     ty: Ty::Int { bits, signed },
                     rank: Rank::Unary,
                     wide: false,
+                    looseness: 0,
                 }
             }
             _ => {
@@ -387,10 +486,14 @@ impl<'a> Translator<'a> {
         if self.failed() {
             return Val::NONE;
         }
+        let minus = self.is(at, b"-");
+        let mut val = val;
+        if val.looseness > if minus { looseness(b"-") } else { UNARY } {
+            val = self.shield(val, start, Ty::Lit);
+        }
         if val.rank as u8 != Rank::Atom as u8 {
             self.args.wrap(start, b"(", b")");
         }
-        let minus = self.is(at, b"-");
         match val.ty {
             Ty::Bool if !minus => {
                 self.args.insert(start, b"!");
@@ -398,6 +501,7 @@ impl<'a> Translator<'a> {
                     ty: Ty::Bool,
                     rank: Rank::Unary,
                     wide: false,
+                    looseness: UNARY,
                 }
             }
             Ty::Int { .. } | Ty::Lit => {
@@ -406,6 +510,7 @@ impl<'a> Translator<'a> {
                     ty: val.ty,
                     rank: Rank::Unary,
                     wide: !matches!(val.ty, Ty::Lit),
+                    looseness: if minus { looseness(b"-") } else { UNARY },
                 };
                 match val.ty {
                     Ty::Int { bits, signed } if bits < 32 => {
@@ -423,7 +528,6 @@ impl<'a> Translator<'a> {
 
     /// A primary with `.field`, `[index]` and the few methods that have a C form.
     const fn postfix(&mut self) -> Val {
-        let start = self.args.len();
         let mut val = self.primary();
         loop {
             if self.failed() {
@@ -448,7 +552,7 @@ impl<'a> Translator<'a> {
                 }
             } else if self.is(at, b"[") {
                 self.next();
-                val = self.index(val, start, at);
+                val = self.index(val, at);
             } else if self.is(at, b"?") {
                 self.fail("`?` has no C form", at);
             } else {
@@ -457,7 +561,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    const fn index(&mut self, val: Val, _start: usize, at: Tok) -> Val {
+    const fn index(&mut self, val: Val, at: Tok) -> Val {
         let Ty::Array {
             bits,
             signed,
@@ -469,9 +573,13 @@ impl<'a> Translator<'a> {
         };
         self.args.push(b'[');
         let from = self.peek();
+        let start = self.args.len();
         let index = self.expression();
         if !index.is_number() {
             self.fail("an index is a number", at);
+        }
+        if index.looseness != 0 {
+            self.cast_text(index, start, 64, false);
         }
         if matches!(from.kind, TokKind::Int) && self.next_is(b"]") {
             let mut n = 0usize;

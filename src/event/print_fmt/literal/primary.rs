@@ -1,6 +1,6 @@
 //! What expressions are made of: numbers, strings, the record's fields, `let`s, `if`.
 
-use super::expr::{Rank, Ty, Val, int_type};
+use super::expr::{CHOICE, Rank, Ty, Val, int_type};
 use super::spec::push_c;
 use super::token::{Tok, TokKind, Unescape, Unescaped};
 use super::{Translator, is_text, same};
@@ -263,6 +263,7 @@ impl<'a> Translator<'a> {
             ty,
             rank: Rank::Choice,
             wide: yes.wide || no.wide,
+            looseness: CHOICE,
         }
     }
 
@@ -270,7 +271,7 @@ impl<'a> Translator<'a> {
         self.expect(b"{", "a branch of an `if` is one expression in braces");
         let start = self.args.len();
         let mut val = self.expression();
-        if val.rank as u8 == Rank::Choice as u8 {
+        if val.looseness != 0 {
             self.args.wrap(start, b"(", b")");
             val.rank = Rank::Atom;
         }
