@@ -9,10 +9,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use harness::{Options, Variant, bench, passes};
-use utracefs::{DynStr, define_event_trace};
 use utracefs::event::registry::Registry;
 use utracefs::instance::{TraceArray, Tracing};
 use utracefs::ring::Way;
+use utracefs::{DynStr, define_event_trace};
 
 define_event_trace!(
     two,
@@ -50,11 +50,16 @@ impl Rival {
         unsafe {
             let library = libc::dlopen(file.as_ptr(), libc::RTLD_NOW);
             if library.is_null() {
-                eprintln!("{path}: {}", CStr::from_ptr(libc::dlerror()).to_string_lossy());
+                eprintln!(
+                    "{path}: {}",
+                    CStr::from_ptr(libc::dlerror()).to_string_lossy()
+                );
                 return None;
             }
-            let symbol = |name: &CStr| Some(libc::dlsym(library, name.as_ptr())).filter(|s| !s.is_null());
-            let on = std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(symbol(c"rival_on")?);
+            let symbol =
+                |name: &CStr| Some(libc::dlsym(library, name.as_ptr())).filter(|s| !s.is_null());
+            let on =
+                std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(symbol(c"rival_on")?);
             for _ in 0..300 {
                 if on() != 0 {
                     break;
@@ -64,7 +69,9 @@ impl Rival {
             assert!(on() != 0, "no LTTng session has rival:two enabled");
             Some(Rival {
                 two: std::mem::transmute::<*mut c_void, extern "C" fn(u64)>(symbol(c"rival_two")?),
-                text: std::mem::transmute::<*mut c_void, extern "C" fn(u64, *const c_char)>(symbol(c"rival_text")?),
+                text: std::mem::transmute::<*mut c_void, extern "C" fn(u64, *const c_char)>(
+                    symbol(c"rival_text")?,
+                ),
             })
         }
     }
@@ -92,21 +99,41 @@ dense!(dense_nothing, |a, b| ());
 dense!(dense_off, |a, b| trace_two(a, b));
 
 fn enable(array: &Arc<TraceArray>, word: &str, on: bool) {
-    let word = if on { word.to_string() } else { format!("!{word}") };
+    let word = if on {
+        word.to_string()
+    } else {
+        format!("!{word}")
+    };
     array.set_event(word.as_bytes()).expect("the event exists");
 }
 
 fn main() {
-    let rival = std::env::args().skip_while(|a| a != "--rival").nth(1).and_then(|f| Rival::load(&f));
-    let tracing = Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto).expect("memory for the buffers");
+    let rival = std::env::args()
+        .skip_while(|a| a != "--rival")
+        .nth(1)
+        .and_then(|f| Rival::load(&f));
+    let tracing = Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto)
+        .expect("memory for the buffers");
     let top = tracing.top().clone();
-    let second = tracing.make(b"second").expect("memory for a second instance");
+    let second = tracing
+        .make(b"second")
+        .expect("memory for a second instance");
     let name = rival.map(|_| "LTTng-UST");
-    let (two_on, two_off) = (|| enable(&top, "bench:two", true), || enable(&top, "bench:two", false));
-    let (text_on, text_off) = (|| enable(&top, "bench:text", true), || enable(&top, "bench:text", false));
+    let (two_on, two_off) = (
+        || enable(&top, "bench:two", true),
+        || enable(&top, "bench:two", false),
+    );
+    let (text_on, text_off) = (
+        || enable(&top, "bench:text", true),
+        || enable(&top, "bench:text", false),
+    );
 
     let mut o = Options::from_args(160_000, 21);
-    let off = || Variant::new("off: two u32", |n| passes(n, |x, i| trace_two(x as u32, i as u32)));
+    let off = || {
+        Variant::new("off: two u32", |n| {
+            passes(n, |x, i| trace_two(x as u32, i as u32))
+        })
+    };
     let looped = || Variant::new("loop", |n| passes(n, |_, _| ()));
     for threads in 1..=if o.once.is_some() { 1 } else { 2 } {
         o.threads = threads;
@@ -130,7 +157,9 @@ fn main() {
 
         let mut variants = vec![looped()];
         if let Some(r) = rival {
-            variants.push(Variant::new("LTTng-UST", move |n| (r.text)(n, TEXT.as_ptr())));
+            variants.push(Variant::new("LTTng-UST", move |n| {
+                (r.text)(n, TEXT.as_ptr())
+            }));
         }
         let on = |n| passes(n, |_, _| trace_text(black_box(TEXT)));
         variants.push(Variant::new("on: 31 characters", on).around(text_on, text_off));
@@ -142,6 +171,9 @@ fn main() {
     o.threads = 1;
     o.passes = 100_000;
     o.per_pass = 16;
-    let variants = [Variant::new("nothing", dense_nothing), Variant::new("off", dense_off)];
+    let variants = [
+        Variant::new("nothing", dense_nothing),
+        Variant::new("off", dense_off),
+    ];
     bench("Sixteen sites in a row, off", &o, &variants, None);
 }

@@ -24,7 +24,12 @@ struct Side {
 fn process_cpu(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after = stat.rsplit_once(") ").map_or("", |s| s.1);
-    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+    let ticks: f64 = after
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<f64>().ok())
+        .sum();
     // SAFETY: plain sysconf.
     ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
@@ -32,20 +37,34 @@ fn process_cpu(pid: u32) -> f64 {
 /// Nanoseconds of CPU of a process, finer than ticks: the sum of its threads' schedstat.
 fn daemon_ns(pid: u32) -> f64 {
     let mut sum = 0.0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        sum += text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+        sum += text
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse::<f64>().ok())
+            .unwrap_or(0.0);
     }
-    if sum == 0.0 { process_cpu(pid) * 1e9 } else { sum }
+    if sum == 0.0 {
+        process_cpu(pid) * 1e9
+    } else {
+        sum
+    }
 }
 
 impl Side {
     fn cpu_ns(&self) -> f64 {
-        harness::clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID) + self.daemon.as_ref().map_or(0.0, |d| daemon_ns(d.id()))
+        harness::clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
+            + self.daemon.as_ref().map_or(0.0, |d| daemon_ns(d.id()))
     }
 
     fn set(&self, file: &str, text: &str) {
-        fs::write(self.dir.join(file), text).unwrap_or_else(|e| panic!("{}/{file}: {e}", self.dir.display()));
+        fs::write(self.dir.join(file), text)
+            .unwrap_or_else(|e| panic!("{}/{file}: {e}", self.dir.display()));
     }
 
     /// The bench's own instance.
@@ -83,16 +102,33 @@ fn ours() -> Side {
         .spawn()
         .expect("the daemon starts");
     let mut line = [0; 1];
-    daemon.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the daemon says that it is ready");
-    Side { name: "utracefs", dir, daemon: Some(daemon) }
+    daemon
+        .stdout
+        .as_mut()
+        .expect("piped")
+        .read_exact(&mut line)
+        .expect("the daemon says that it is ready");
+    Side {
+        name: "utracefs",
+        dir,
+        daemon: Some(daemon),
+    }
 }
 
 /// The kernel's, in a mount namespace of our own so that nobody else sees it.
 fn kernels() -> Option<Side> {
     let dir = temporary("kernel");
-    let mounted = Command::new("mount").args(["-t", "tracefs", "nodev"]).arg(&dir).stderr(Stdio::null()).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tracefs", "nodev"])
+        .arg(&dir)
+        .stderr(Stdio::null())
+        .status();
     if mounted.is_ok_and(|s| s.success()) {
-        return Some(Side { name: "the kernel's tracefs", dir, daemon: None });
+        return Some(Side {
+            name: "the kernel's tracefs",
+            dir,
+            daemon: None,
+        });
     }
     let _ = fs::remove_dir(&dir);
     None
@@ -119,10 +155,15 @@ fn fill(side: &Side, events: usize) {
     let _ = fs::remove_dir(&instance);
     fs::create_dir(&instance).expect("an instance");
     side.set("instances/utracefs-bench/buffer_size_kb", "16384");
-    let mut marker = fs::OpenOptions::new().write(true).open(instance.join("trace_marker")).expect("trace_marker");
+    let mut marker = fs::OpenOptions::new()
+        .write(true)
+        .open(instance.join("trace_marker"))
+        .expect("trace_marker");
     for i in 0..events {
         use std::io::Write;
-        marker.write_all(format!("event {i} with some text in it\n").as_bytes()).expect("a marker");
+        marker
+            .write_all(format!("event {i} with some text in it\n").as_bytes())
+            .expect("a marker");
     }
     side.set("instances/utracefs-bench/tracing_on", "0");
 }
@@ -141,7 +182,13 @@ fn main() {
     // SAFETY: a mount namespace of our own, made before any thread; private, so that nothing of it gets out.
     let private = unsafe {
         libc::unshare(libc::CLONE_NEWNS) == 0
-            && libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null()) == 0
+            && libc::mount(
+                c"none".as_ptr(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ) == 0
     };
     let mut sides = vec![ours()];
     match private.then(kernels).flatten() {
@@ -155,22 +202,35 @@ fn main() {
     }
     type Job<'a> = (&'a str, &'a str, fn(&Side) -> usize);
     let jobs: [Job; 4] = [
-        ("cat trace, 50,000 markers", "event", |s| read_all(&s.instance().join("trace")).1),
+        ("cat trace, 50,000 markers", "event", |s| {
+            read_all(&s.instance().join("trace")).1
+        }),
         ("find over the tree", "file", |s| {
             let mut files = 0;
             walk(&s.dir, &mut files);
             files
         }),
         ("read every format of sched", "file", |s| {
-            let events = fs::read_dir(s.dir.join("events/sched")).expect("sched").flatten();
-            events.filter(|e| e.path().is_dir()).map(|e| read_all(&e.path().join("format"))).count()
+            let events = fs::read_dir(s.dir.join("events/sched"))
+                .expect("sched")
+                .flatten();
+            events
+                .filter(|e| e.path().is_dir())
+                .map(|e| read_all(&e.path().join("format")))
+                .count()
         }),
-        ("echo 1, echo 0 > events/sched/enable of an instance", "event", |s| {
-            s.set("instances/utracefs-bench/events/sched/enable", "1");
-            s.set("instances/utracefs-bench/events/sched/enable", "0");
-            let events = fs::read_dir(s.dir.join("events/sched")).expect("sched").flatten();
-            events.filter(|e| e.path().is_dir()).count()
-        }),
+        (
+            "echo 1, echo 0 > events/sched/enable of an instance",
+            "event",
+            |s| {
+                s.set("instances/utracefs-bench/events/sched/enable", "1");
+                s.set("instances/utracefs-bench/events/sched/enable", "0");
+                let events = fs::read_dir(s.dir.join("events/sched"))
+                    .expect("sched")
+                    .flatten();
+                events.filter(|e| e.path().is_dir()).count()
+            },
+        ),
     ];
     for (title, unit, job) in jobs {
         let mut ns = vec![vec![]; sides.len()];
@@ -187,8 +247,19 @@ fn main() {
         println!("| | ns per {unit}: median | min | ratio |\n| --- | ---: | ---: | ---: |");
         for (i, side) in sides.iter().enumerate() {
             let last = &ns[ns.len() - 1];
-            let ratio = median(&ns[i].iter().zip(last).map(|(a, b)| a / b).collect::<Vec<_>>());
-            println!("| {} | {:.0} | {:.0} | {ratio:.3} |", side.name, median(&ns[i]), min(&ns[i]));
+            let ratio = median(
+                &ns[i]
+                    .iter()
+                    .zip(last)
+                    .map(|(a, b)| a / b)
+                    .collect::<Vec<_>>(),
+            );
+            println!(
+                "| {} | {:.0} | {:.0} | {ratio:.3} |",
+                side.name,
+                median(&ns[i]),
+                min(&ns[i])
+            );
         }
     }
 }

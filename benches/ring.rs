@@ -31,7 +31,12 @@ struct Text {
 
 #[inline(always)]
 fn two(buffer: &Buffer, a: u32, b: u32) -> bool {
-    let mut record = Two { before: 0, head: 300 | 4711 << 32, a, b };
+    let mut record = Two {
+        before: 0,
+        head: 300 | 4711 << 32,
+        a,
+        b,
+    };
     // SAFETY: 8 bytes before it, and its length is a multiple of 4
     unsafe { buffer.append::<16>((&raw mut record.head).cast(), 16) }
 }
@@ -66,7 +71,14 @@ pub fn ring_append_text(buffer: &Buffer, s: &[u8]) -> bool {
 }
 
 fn buffer(way: Way, subbufs: usize, overwrite: bool, clock: ClockId) -> Option<Buffer> {
-    let config = Config { cpus: cpu::possible(), subbufs, subbuf_size: 4096, overwrite, clock, way };
+    let config = Config {
+        cpus: cpu::possible(),
+        subbufs,
+        subbuf_size: 4096,
+        overwrite,
+        clock,
+        way,
+    };
     Buffer::new(&config).ok()
 }
 
@@ -74,8 +86,13 @@ const STRING: &[u8] = b"0123456789abcdef0123456789abcde";
 
 fn main() {
     let mut o = Options::from_args(160_000, 21);
-    let of = |way, subbufs, overwrite, clock| &*Box::leak(Box::new(buffer(way, subbufs, overwrite, clock)));
-    let (rseq, atomic) = (of(Way::Rseq, 354, true, ClockId::Local), of(Way::Atomic, 354, true, ClockId::Local));
+    let of = |way, subbufs, overwrite, clock| {
+        &*Box::leak(Box::new(buffer(way, subbufs, overwrite, clock)))
+    };
+    let (rseq, atomic) = (
+        of(Way::Rseq, 354, true, ClockId::Local),
+        of(Way::Atomic, 354, true, ClockId::Local),
+    );
     let raw = of(Way::Rseq, 354, true, ClockId::X86Tsc);
     let mono = of(Way::Auto, 354, true, ClockId::Mono);
     let full = of(Way::Auto, 2, false, ClockId::Local);
@@ -83,13 +100,21 @@ fn main() {
     off.iter().for_each(|b| b.set_recording(false));
     let looped = || Variant::new("loop", |n| passes(n, |_, _| ()));
     // SAFETY: reads a counter
-    let tsc = || Variant::new("rdtsc", |n| passes(n, |_, _| _ = black_box(unsafe { core::arch::x86_64::_rdtsc() })));
+    let tsc = || {
+        Variant::new("rdtsc", |n| {
+            passes(n, |_, _| {
+                _ = black_box(unsafe { core::arch::x86_64::_rdtsc() })
+            })
+        })
+    };
     for threads in 1..=if o.once.is_some() { 1 } else { 2 } {
         o.threads = threads;
         let mut variants = vec![looped(), tsc()];
         let mut add = |name, buffer: &'static Option<Buffer>| {
             if let Some(b) = buffer {
-                variants.push(Variant::new(name, move |n| passes(n, |x, i| _ = two(b, x as u32, i as u32))));
+                variants.push(Variant::new(name, move |n| {
+                    passes(n, |x, i| _ = two(b, x as u32, i as u32))
+                }));
             }
         };
         add("sequence", rseq);
@@ -107,7 +132,9 @@ fn main() {
         let mut variants = vec![looped(), tsc()];
         for (name, b) in [("sequence", rseq), ("reservation", atomic)] {
             if let Some(b) = b {
-                variants.push(Variant::new(name, move |n| passes(n, |_, _| _ = text(b, black_box(STRING)))));
+                variants.push(Variant::new(name, move |n| {
+                    passes(n, |_, _| _ = text(b, black_box(STRING)))
+                }));
             }
         }
         bench("A string of 31 characters", &o, &variants, Some("rdtsc"));

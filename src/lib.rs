@@ -11,7 +11,7 @@ mod macros;
 pub mod output;
 pub mod ring;
 
+pub use event::field_type::{Chars, DynArray, DynStr};
+pub use macros::KernelTraceOps;
 #[doc(hidden)]
 pub use macros::facade as __private;
-pub use macros::KernelTraceOps;
-pub use event::field_type::{Chars, DynArray, DynStr};

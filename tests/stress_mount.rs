@@ -30,15 +30,27 @@ impl Mount {
             .spawn()
             .expect("the daemon starts");
         let mut byte = [0];
-        daemon.stdout.as_mut().expect("piped").read_exact(&mut byte).expect("the ready line");
+        daemon
+            .stdout
+            .as_mut()
+            .expect("piped")
+            .read_exact(&mut byte)
+            .expect("the ready line");
         Mount { dir, daemon }
     }
 
     /// Resident memory of the daemon in KiB.
     fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.id())).expect("the daemon lives");
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.id()))
+            .expect("the daemon lives");
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number")
     }
 }
 
@@ -52,7 +64,10 @@ impl Drop for Mount {
 }
 
 fn nonblocking(path: &Path) -> File {
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
     opened.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -70,11 +85,19 @@ fn drain(file: &mut File, piece: &mut [u8], mut take: impl FnMut(&[u8])) {
 
 /// Sum over the CPUs of a line of `stats`.
 fn stat(instance: &Path, name: &str) -> u64 {
-    let cpus = fs::read_dir(instance.join("per_cpu")).expect("per_cpu").flatten();
+    let cpus = fs::read_dir(instance.join("per_cpu"))
+        .expect("per_cpu")
+        .flatten();
     cpus.map(|cpu| {
         let text = fs::read_to_string(cpu.path().join("stats")).expect("stats");
-        let line = text.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
-        line.trim_start_matches(':').trim().parse::<u64>().expect("a number")
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(name))
+            .unwrap_or_else(|| panic!("no {name} in {text}"));
+        line.trim_start_matches(':')
+            .trim()
+            .parse::<u64>()
+            .expect("a number")
     })
     .sum()
 }
@@ -107,7 +130,10 @@ fn everything_at_once() {
         println!("skipped: needs root and /dev/fuse");
         return;
     }
-    let seconds = std::env::var("UTRACEFS_STRESS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
+    let seconds = std::env::var("UTRACEFS_STRESS_SECONDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(10);
     let mount = Mount::new();
     let top = mount.dir.clone();
     let instance = top.join(INSTANCE);
@@ -121,10 +147,15 @@ fn everything_at_once() {
         for w in 0..WRITERS {
             let (stop, written, instance) = (&stop, &written, &instance);
             s.spawn(move || {
-                let mut marker = OpenOptions::new().write(true).open(instance.join("trace_marker")).expect("trace_marker");
+                let mut marker = OpenOptions::new()
+                    .write(true)
+                    .open(instance.join("trace_marker"))
+                    .expect("trace_marker");
                 let mut seq = 0;
                 while !stop.load(Relaxed) {
-                    marker.write_all(format!("writer {w} seq {seq}\n").as_bytes()).expect("a marker");
+                    marker
+                        .write_all(format!("writer {w} seq {seq}\n").as_bytes())
+                        .expect("a marker");
                     written.fetch_add(1, Relaxed);
                     seq += 1;
                 }
@@ -143,9 +174,14 @@ fn everything_at_once() {
                         lost_lines.fetch_add(1, Relaxed);
                         continue;
                     }
-                    let (_, what) = line.split_once("tracing_mark_write: writer ").unwrap_or_else(|| panic!("line {line:?}"));
-                    let (w, seq) = what.split_once(" seq ").unwrap_or_else(|| panic!("line {line:?}"));
-                    let (w, seq): (usize, i64) = (w.parse().expect("writer"), seq.parse().expect("seq"));
+                    let (_, what) = line
+                        .split_once("tracing_mark_write: writer ")
+                        .unwrap_or_else(|| panic!("line {line:?}"));
+                    let (w, seq) = what
+                        .split_once(" seq ")
+                        .unwrap_or_else(|| panic!("line {line:?}"));
+                    let (w, seq): (usize, i64) =
+                        (w.parse().expect("writer"), seq.parse().expect("seq"));
                     // a writer that moves between CPUs may be shown late once, but never twice
                     assert_ne!(last[w], seq, "writer {w}: {seq} twice");
                     last[w] = seq;
@@ -159,14 +195,20 @@ fn everything_at_once() {
             let mut pages = nonblocking(&instance.join("per_cpu/cpu0/trace_pipe_raw"));
             let mut page = vec![0; 4096];
             while !stop.load(Relaxed) {
-                drain(&mut pages, &mut page, |p| _ = raw.fetch_add(records(p), Relaxed));
+                drain(&mut pages, &mut page, |p| {
+                    _ = raw.fetch_add(records(p), Relaxed)
+                });
                 std::thread::sleep(Duration::from_millis(3));
             }
         });
         s.spawn(|| {
             while !stop.load(Relaxed) {
                 let text = fs::read_to_string(top.join("trace")).expect("trace");
-                assert!(text.starts_with("# tracer: nop\n"), "{}", &text[..text.len().min(200)]);
+                assert!(
+                    text.starts_with("# tracer: nop\n"),
+                    "{}",
+                    &text[..text.len().min(200)]
+                );
                 let text = fs::read(instance.join("trace")).expect("trace of the instance");
                 assert!(text.starts_with(b"# tracer: nop\n"));
             }
@@ -183,7 +225,8 @@ fn everything_at_once() {
             let dir = top.join("instances/coming-and-going");
             while !stop.load(Relaxed) {
                 fs::create_dir(&dir).expect("mkdir");
-                fs::write(dir.join("events/sched/enable"), "1").expect("enable in the new instance");
+                fs::write(dir.join("events/sched/enable"), "1")
+                    .expect("enable in the new instance");
                 fs::remove_dir(&dir).expect("rmdir");
             }
         });
@@ -197,17 +240,38 @@ fn everything_at_once() {
 
     // what is left over: everything that went in came out, was counted as lost, or is still there
     let written = written.load(Relaxed);
-    let counted: u64 = ["entries", "overrun", "dropped events", "read events"].iter().map(|n| stat(&instance, n)).sum();
-    assert_eq!(counted, written, "entries + overrun + dropped + read events");
+    let counted: u64 = ["entries", "overrun", "dropped events", "read events"]
+        .iter()
+        .map(|n| stat(&instance, n))
+        .sum();
+    assert_eq!(
+        counted, written,
+        "entries + overrun + dropped + read events"
+    );
     let read = stat(&instance, "read events");
     let (piped, raw) = (piped.load(Relaxed), raw.load(Relaxed));
     // the pipe reader may have stopped with half a page of text made but not delivered
-    assert!(piped + raw <= read && read <= piped + raw + 400, "{piped} piped and {raw} raw of {read} read");
-    assert!(piped > 0 && raw > 0, "{piped} piped, {raw} raw: a reader got nothing");
+    assert!(
+        piped + raw <= read && read <= piped + raw + 400,
+        "{piped} piped and {raw} raw of {read} read"
+    );
+    assert!(
+        piped > 0 && raw > 0,
+        "{piped} piped, {raw} raw: a reader got nothing"
+    );
     fs::remove_dir(&instance).expect("the instance is free again");
     // memory: the second half's least is not above the first half's most by more than a buffer of an instance
     let (first, second) = memory.split_at(memory.len() / 2);
-    let (most, least) = (first.iter().max().expect("samples"), second.iter().min().expect("samples"));
-    assert!(*least < most + 8 * 1024, "resident memory grew from {most} to {least} KiB");
-    println!("{written} markers, {piped} piped, {raw} raw, {} losses told, {most} KiB", lost_lines.load(Relaxed));
+    let (most, least) = (
+        first.iter().max().expect("samples"),
+        second.iter().min().expect("samples"),
+    );
+    assert!(
+        *least < most + 8 * 1024,
+        "resident memory grew from {most} to {least} KiB"
+    );
+    println!(
+        "{written} markers, {piped} piped, {raw} raw, {} losses told, {most} KiB",
+        lost_lines.load(Relaxed)
+    );
 }

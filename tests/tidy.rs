@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors from the ground up; a module imports its own floor and lower ones.
-const FLOORS: [&str; 7] = ["base", "ring", "event", "filter", "instance", "trigger", "output"];
+const FLOORS: [&str; 7] = [
+    "base", "ring", "event", "filter", "instance", "trigger", "output",
+];
 /// Lines after which a file wants splitting, and the most it may ever have.
 const MOST_LINES: usize = 800;
 
@@ -29,15 +31,28 @@ fn sources() -> Vec<(String, String)> {
     for dir in ["src", "workloads/src", "mount/src"] {
         rust_files(&root().join(dir), &mut found);
     }
-    assert!(found.len() > 20, "the sources are not where they are looked for");
-    let name = |p: &PathBuf| p.strip_prefix(root()).expect("below the root").display().to_string();
-    found.iter().map(|p| (name(p), fs::read_to_string(p).expect("readable"))).collect()
+    assert!(
+        found.len() > 20,
+        "the sources are not where they are looked for"
+    );
+    let name = |p: &PathBuf| {
+        p.strip_prefix(root())
+            .expect("below the root")
+            .display()
+            .to_string()
+    };
+    found
+        .iter()
+        .map(|p| (name(p), fs::read_to_string(p).expect("readable")))
+        .collect()
 }
 
 /// The floor's number of `src/FLOOR/…` or `src/FLOOR.rs`.
 fn floor(path: &str) -> Option<usize> {
     let rest = path.strip_prefix("src/")?;
-    FLOORS.iter().position(|f| rest.starts_with(&format!("{f}/")) || rest == format!("{f}.rs"))
+    FLOORS
+        .iter()
+        .position(|f| rest.starts_with(&format!("{f}/")) || rest == format!("{f}.rs"))
 }
 
 #[test]
@@ -48,8 +63,15 @@ fn floors_import_downward_only() {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or("");
             for (above, other) in FLOORS.iter().enumerate().skip(own + 1) {
-                if code.contains(&format!("crate::{other}::")) || code.contains(&format!("crate::{other}}}")) {
-                    wrong.push(format!("{name}:{}: {} may not use {} (floor {above})", number + 1, FLOORS[own], other));
+                if code.contains(&format!("crate::{other}::"))
+                    || code.contains(&format!("crate::{other}}}"))
+                {
+                    wrong.push(format!(
+                        "{name}:{}: {} may not use {} (floor {above})",
+                        number + 1,
+                        FLOORS[own],
+                        other
+                    ));
                 }
             }
         }
@@ -61,8 +83,13 @@ fn floors_import_downward_only() {
 fn only_the_transport_names_fuser() {
     for (name, text) in sources() {
         let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
-        let uses = code.filter(|l| l.contains("fuser::") || l.contains("use fuser")).count();
-        assert!(uses == 0 || name.starts_with("mount/src/transport/fuse"), "{name} names fuser");
+        let uses = code
+            .filter(|l| l.contains("fuser::") || l.contains("use fuser"))
+            .count();
+        assert!(
+            uses == 0 || name.starts_with("mount/src/transport/fuse"),
+            "{name} names fuser"
+        );
     }
 }
 
@@ -85,13 +112,19 @@ fn unsafe_says_why() {
             if !(code.contains("unsafe {") || code.contains("unsafe impl")) {
                 continue;
             }
-            let said = lines[i.saturating_sub(8)..=i].iter().any(|l| l.contains("SAFETY:") || l.contains("# Safety"));
+            let said = lines[i.saturating_sub(8)..=i]
+                .iter()
+                .any(|l| l.contains("SAFETY:") || l.contains("# Safety"));
             if !said {
                 wrong.push(format!("{name}:{}", i + 1));
             }
         }
     }
-    assert!(wrong.is_empty(), "unsafe without a SAFETY line:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "unsafe without a SAFETY line:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

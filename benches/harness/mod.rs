@@ -44,7 +44,10 @@ pub fn thread_ns() -> f64 {
 
 /// Nanoseconds of a clock.
 pub fn clock_ns(id: libc::clockid_t) -> f64 {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut t = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `t` is a valid timespec to write to.
     unsafe { libc::clock_gettime(id, &mut t) };
     t.tv_sec as f64 * 1e9 + t.tv_nsec as f64
@@ -76,9 +79,18 @@ pub struct Variant<'a> {
 
 impl<'a> Variant<'a> {
     pub fn new(name: &'a str, run: impl Fn(u64) + Sync + 'a) -> Variant<'a> {
-        Variant { name, before: Box::new(|| ()), run: Box::new(run), after: Box::new(|| ()) }
+        Variant {
+            name,
+            before: Box::new(|| ()),
+            run: Box::new(run),
+            after: Box::new(|| ()),
+        }
     }
-    pub fn around(mut self, before: impl Fn() + Sync + 'a, after: impl Fn() + Sync + 'a) -> Variant<'a> {
+    pub fn around(
+        mut self,
+        before: impl Fn() + Sync + 'a,
+        after: impl Fn() + Sync + 'a,
+    ) -> Variant<'a> {
         (self.before, self.after) = (Box::new(before), Box::new(after));
         self
     }
@@ -99,11 +111,28 @@ pub struct Options {
 impl Options {
     pub fn from_args(passes: u64, rounds: usize) -> Options {
         let args: Vec<String> = std::env::args().collect();
-        let after = |flag: &str, k: usize| args.iter().position(|a| a == flag).and_then(|i| args.get(i + k).cloned());
-        let number = |flag: &str, default: u64| after(flag, 1).map_or(default, |v| v.parse().expect("a number"));
-        let once = after("--once", 1).map(|name| (name, after("--once", 2).and_then(|n| n.parse().ok()).unwrap_or(1)));
+        let after = |flag: &str, k: usize| {
+            args.iter()
+                .position(|a| a == flag)
+                .and_then(|i| args.get(i + k).cloned())
+        };
+        let number = |flag: &str, default: u64| {
+            after(flag, 1).map_or(default, |v| v.parse().expect("a number"))
+        };
+        let once = after("--once", 1).map(|name| {
+            (
+                name,
+                after("--once", 2).and_then(|n| n.parse().ok()).unwrap_or(1),
+            )
+        });
         let rounds = number("--rounds", rounds as u64) as usize;
-        Options { passes: number("--passes", passes), rounds, threads: 1, per_pass: 1, once }
+        Options {
+            passes: number("--passes", passes),
+            rounds,
+            threads: 1,
+            per_pass: 1,
+            once,
+        }
     }
 }
 
@@ -120,19 +149,37 @@ impl Measured<'_> {
     /// What `name` adds to `base`: the median of the rounds' differences.
     pub fn added(&self, name: &str, base: &str) -> Option<f64> {
         let (a, b) = (self.index(name)?, self.index(base)?);
-        Some(median(&self.ns[a].iter().zip(&self.ns[b]).map(|(x, y)| x - y).collect::<Vec<_>>()))
+        Some(median(
+            &self.ns[a]
+                .iter()
+                .zip(&self.ns[b])
+                .map(|(x, y)| x - y)
+                .collect::<Vec<_>>(),
+        ))
     }
     /// What `name` adds to `base` as a share of what `rival` adds: the median of the rounds' shares.
     pub fn share(&self, name: &str, rival: &str, base: &str) -> Option<f64> {
         let (a, r, b) = (self.index(name)?, self.index(rival)?, self.index(base)?);
         let rounds = 0..self.ns[a].len();
-        Some(median(&rounds.map(|i| (self.ns[a][i] - self.ns[b][i]) / (self.ns[r][i] - self.ns[b][i])).collect::<Vec<_>>()))
+        Some(median(
+            &rounds
+                .map(|i| (self.ns[a][i] - self.ns[b][i]) / (self.ns[r][i] - self.ns[b][i]))
+                .collect::<Vec<_>>(),
+        ))
     }
 }
 
 /// Measures all variants and prints a table; the first is the baseline, `rival` what shares are taken of.
-pub fn bench<'a>(title: &str, o: &Options, variants: &'a [Variant<'a>], rival: Option<&str>) -> Measured<'a> {
-    let mut m = Measured { names: variants.iter().map(|v| v.name).collect(), ns: vec![vec![]; variants.len()] };
+pub fn bench<'a>(
+    title: &str,
+    o: &Options,
+    variants: &'a [Variant<'a>],
+    rival: Option<&str>,
+) -> Measured<'a> {
+    let mut m = Measured {
+        names: variants.iter().map(|v| v.name).collect(),
+        ns: vec![vec![]; variants.len()],
+    };
     if let Some((name, passes)) = &o.once {
         for v in variants.iter().filter(|v| v.name == name) {
             (v.before)();
@@ -154,14 +201,28 @@ pub fn bench<'a>(title: &str, o: &Options, variants: &'a [Variant<'a>], rival: O
             }
         }
     }
-    println!("\n### {title}\n\n{} rounds of {} passes, {} thread(s), thread CPU time, ns per event\n", o.rounds, o.passes, o.threads);
+    println!(
+        "\n### {title}\n\n{} rounds of {} passes, {} thread(s), thread CPU time, ns per event\n",
+        o.rounds, o.passes, o.threads
+    );
     let head = rival.map_or(String::new(), |r| format!(" share of {r} |"));
-    println!("| variant | median | min | added |{head}\n| --- | ---: | ---: | ---: |{}", if rival.is_some() { " ---: |" } else { "" });
+    println!(
+        "| variant | median | min | added |{head}\n| --- | ---: | ---: | ---: |{}",
+        if rival.is_some() { " ---: |" } else { "" }
+    );
     for (i, v) in variants.iter().enumerate() {
         let added = m.added(v.name, variants[0].name).unwrap_or(f64::NAN);
-        print!("| {} | {:.2} | {:.2} | {added:+.2} |", v.name, median(&m.ns[i]), min(&m.ns[i]));
+        print!(
+            "| {} | {:.2} | {:.2} | {added:+.2} |",
+            v.name,
+            median(&m.ns[i]),
+            min(&m.ns[i])
+        );
         match rival {
-            Some(r) => println!(" {:.3} |", m.share(v.name, r, variants[0].name).unwrap_or(f64::NAN)),
+            Some(r) => println!(
+                " {:.3} |",
+                m.share(v.name, r, variants[0].name).unwrap_or(f64::NAN)
+            ),
             None => println!(),
         }
     }
@@ -190,7 +251,10 @@ fn burst(o: &Options, v: &Variant) -> f64 {
                 })
             })
             .collect();
-        threads.into_iter().map(|t| t.join().expect("a burst does not panic")).collect()
+        threads
+            .into_iter()
+            .map(|t| t.join().expect("a burst does not panic"))
+            .collect()
     });
     times.iter().sum::<f64>() / times.len() as f64
 }

@@ -99,7 +99,11 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.caret {
             None => write!(f, "{:?}", self.errno),
-            Some(c) => write!(f, "{:?} ({}: {} at {})", self.errno, c.location, c.message, c.position),
+            Some(c) => write!(
+                f,
+                "{:?} ({}: {} at {})",
+                self.errno, c.location, c.message, c.position
+            ),
         }
     }
 }

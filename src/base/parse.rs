@@ -63,7 +63,10 @@ pub fn flag(input: &[u8]) -> Result<bool> {
 pub fn word(input: &[u8]) -> Option<(&[u8], usize)> {
     let start = input.iter().position(|b| !is_space(*b))?;
     let rest = &input[start..];
-    let len = rest.iter().position(|b| is_space(*b) || *b == 0).unwrap_or(rest.len());
+    let len = rest
+        .iter()
+        .position(|b| is_space(*b) || *b == 0)
+        .unwrap_or(rest.len());
     Some((&rest[..len], (start + len + 1).min(input.len())))
 }
 
@@ -74,7 +77,12 @@ mod tests {
     #[test]
     fn numbers() {
         fn check(input: &[u8], expected: core::result::Result<u64, Errno>) {
-            assert_eq!(number(input).map_err(|e| e.errno), expected, "{:?}", input.escape_ascii().to_string());
+            assert_eq!(
+                number(input).map_err(|e| e.errno),
+                expected,
+                "{:?}",
+                input.escape_ascii().to_string()
+            );
         }
         for one in ["1", "1\n", "1\0", "+1", "01"] {
             check(one.as_bytes(), Ok(1));
@@ -83,8 +91,27 @@ mod tests {
         check(b"18446744073709551615", Ok(u64::MAX));
         check(b"18446744073709551616", Err(Errno::ERANGE));
         for bad in [
-            "0x1", "0b1", "1.0", "Y", "on", "abc", "1abc", "1 ", " 1", "\t1", "1 \n", "1\n\n", "1 2", "1\n0\n", "-1", "", "\n",
-            "\0", "+", "++1", "99999999999999999999x",
+            "0x1",
+            "0b1",
+            "1.0",
+            "Y",
+            "on",
+            "abc",
+            "1abc",
+            "1 ",
+            " 1",
+            "\t1",
+            "1 \n",
+            "1\n\n",
+            "1 2",
+            "1\n0\n",
+            "-1",
+            "",
+            "\n",
+            "\0",
+            "+",
+            "++1",
+            "99999999999999999999x",
         ] {
             check(bad.as_bytes(), Err(Errno::EINVAL));
         }
@@ -93,9 +120,16 @@ mod tests {
     #[test]
     fn words() {
         fn check(input: &str, expected: Option<(&str, usize)>) {
-            assert_eq!(word(input.as_bytes()), expected.map(|(w, n)| (w.as_bytes(), n)), "{input:?}");
+            assert_eq!(
+                word(input.as_bytes()),
+                expected.map(|(w, n)| (w.as_bytes(), n)),
+                "{input:?}"
+            );
         }
-        check("sched:sched_switch irq:x\n", Some(("sched:sched_switch", 19)));
+        check(
+            "sched:sched_switch irq:x\n",
+            Some(("sched:sched_switch", 19)),
+        );
         check("  a", Some(("a", 3)));
         check("a\0b", Some(("a", 2)));
         check(" \n", None);

@@ -61,7 +61,13 @@ pub fn comm_text(comm: &[u8; COMM_LEN]) -> &[u8] {
 
 impl Table {
     fn new(slots: usize) -> Table {
-        let empty = Slot { pid: 0, tgid: 0, comm: [0; COMM_LEN], next: NONE, used: false };
+        let empty = Slot {
+            pid: 0,
+            tgid: 0,
+            comm: [0; COMM_LEN],
+            next: NONE,
+            used: false,
+        };
         Table {
             slots: alloc::vec![empty; slots].into(),
             heads: alloc::vec![NONE; (slots * 2).next_power_of_two()].into(),
@@ -113,7 +119,13 @@ impl Table {
                     self.unlink(index);
                 }
                 let bucket = self.bucket(pid);
-                self.slots[index] = Slot { pid, tgid: 0, comm: [0; COMM_LEN], next: self.heads[bucket], used: true };
+                self.slots[index] = Slot {
+                    pid,
+                    tgid: 0,
+                    comm: [0; COMM_LEN],
+                    next: self.heads[bucket],
+                    used: true,
+                };
                 self.heads[bucket] = index as u32;
                 index
             }
@@ -164,7 +176,11 @@ impl Default for Cmdlines {
 
 impl Cmdlines {
     fn try_with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> Option<R> {
-        if self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self
+            .taken
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             return None;
         }
         // SAFETY: the flag was free and is ours until it is cleared below; nothing in `f` fires events or unwinds.
@@ -246,7 +262,11 @@ impl Cmdlines {
 }
 
 fn saved(slot: &Slot) -> Saved {
-    Saved { pid: slot.pid, tgid: slot.tgid, comm: slot.comm }
+    Saved {
+        pid: slot.pid,
+        tgid: slot.tgid,
+        comm: slot.comm,
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +286,14 @@ mod tests {
             assert!(c.enter(pid, Some(name("task")), None));
         }
         assert!(c.enter(2, Some(name("renamed")), Some(7)));
-        assert_eq!(c.get(2), Some(Saved { pid: 2, tgid: 7, comm: name("renamed") }));
+        assert_eq!(
+            c.get(2),
+            Some(Saved {
+                pid: 2,
+                tgid: 7,
+                comm: name("renamed")
+            })
+        );
         assert!(c.enter(1_000_000, Some(name("new")), None));
         assert_eq!(c.get(1), None, "the first entry made room");
         assert_eq!(c.get(1_000_000).unwrap().comm(), b"new");

@@ -72,7 +72,11 @@ mod tests {
     fn shows_the_last_eight() {
         let mut log = ErrorLog::default();
         for i in 0..9 {
-            let caret = Caret { location: "event filter parse error".into(), message: "Field not found".into(), position: i };
+            let caret = Caret {
+                location: "event filter parse error".into(),
+                message: "Field not found".into(),
+                position: i,
+            };
             log.add(2_961_998_582_000, &caret, b"bad4==1\n");
         }
         let mut out = Vec::new();

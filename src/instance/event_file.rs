@@ -87,7 +87,10 @@ impl EventFile {
         let Some(decl) = self.event.decl else {
             return Err(Error::new(Errno::EINVAL));
         };
-        let probe = Probe { func: decl.probe, data: Arc::as_ptr(self).cast() };
+        let probe = Probe {
+            func: decl.probe,
+            data: Arc::as_ptr(self).cast(),
+        };
         if on {
             self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
             // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
@@ -169,7 +172,8 @@ impl EventFile {
             Some(place) => {
                 // SAFETY: as in `commit`
                 let record = unsafe { core::slice::from_raw_parts(payload, len) };
-                self.buffer.append_at(place.cpu.map(|c| c as usize), place.time, record);
+                self.buffer
+                    .append_at(place.cpu.map(|c| c as usize), place.time, record);
             }
             // SAFETY: the caller's promise is what `append` asks for
             None => _ = unsafe { self.buffer.append::<0>(payload, len) },

@@ -45,7 +45,11 @@ pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize
     }
     len += 1; // the NUL
     let place = writer.place().unwrap_or_default();
-    match buffer.append_at(place.cpu.map(|c| c as usize), place.time, &record[..len.next_multiple_of(4)]) {
+    match buffer.append_at(
+        place.cpu.map(|c| c as usize),
+        place.time,
+        &record[..len.next_multiple_of(4)],
+    ) {
         true => Ok(text.len()),
         false => Err(Error::new(Errno::EBADF)),
     }

@@ -68,7 +68,10 @@ options! {
 impl Option {
     /// Finds an option by its name.
     pub fn by_name(name: &[u8]) -> core::option::Option<Option> {
-        Option::ALL.iter().copied().find(|o| o.name().as_bytes() == name)
+        Option::ALL
+            .iter()
+            .copied()
+            .find(|o| o.name().as_bytes() == name)
     }
 
     /// Whether an instance has a file for it (the top level has one for every option).

@@ -14,7 +14,13 @@ pub(super) enum Which<'a> {
 impl<'a> Which<'a> {
     /// `None` if the word names nothing.
     pub(super) fn parse(word: &'a [u8]) -> Option<Which<'a>> {
-        let any = |s: &'a [u8]| if s.is_empty() || s == b"*" { None } else { Some(s) };
+        let any = |s: &'a [u8]| {
+            if s.is_empty() || s == b"*" {
+                None
+            } else {
+                Some(s)
+            }
+        };
         match word.iter().position(|b| *b == b':') {
             None => Some(Which::Either(word)),
             Some(at) => {
@@ -43,7 +49,10 @@ mod tests {
         fn check(word: &str, expected: Option<Which>) {
             assert_eq!(Which::parse(word.as_bytes()), expected, "{word}");
         }
-        check("sched:sched_switch", Some(Which::Both(Some(b"sched"), Some(b"sched_switch"))));
+        check(
+            "sched:sched_switch",
+            Some(Which::Both(Some(b"sched"), Some(b"sched_switch"))),
+        );
         check("sched:*", Some(Which::Both(Some(b"sched"), None)));
         check("sched:", Some(Which::Both(Some(b"sched"), None)));
         check(":", Some(Which::Both(None, None)));

@@ -90,15 +90,28 @@ impl TraceArray {
         cmdlines: Arc<Cmdlines>,
     ) -> Result<Arc<TraceArray>> {
         let buffer = Arc::new(Buffer::new(config)?);
-        let names = (options.get(TraceOption::RecordCmd), options.get(TraceOption::RecordTgid));
+        let names = (
+            options.get(TraceOption::RecordCmd),
+            options.get(TraceOption::RecordTgid),
+        );
         Ok(Arc::new_cyclic(|me: &Weak<TraceArray>| {
             let file = |event: &Arc<_>| {
-                Arc::new(EventFile::new(Arc::clone(event), me.clone(), buffer.clone(), cmdlines.clone(), names))
+                Arc::new(EventFile::new(
+                    Arc::clone(event),
+                    me.clone(),
+                    buffer.clone(),
+                    cmdlines.clone(),
+                    names,
+                ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
             TraceArray {
                 name: name.into(),
-                by_id: files.iter().enumerate().map(|(i, f)| (f.event().id, i)).collect(),
+                by_id: files
+                    .iter()
+                    .enumerate()
+                    .map(|(i, f)| (f.event().id, i))
+                    .collect(),
                 files,
                 buffer: buffer.clone(),
                 options,
@@ -107,7 +120,10 @@ impl TraceArray {
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
-                on: Mutex::new(On { tracing_on: true, paused: 0 }),
+                on: Mutex::new(On {
+                    tracing_on: true,
+                    paused: 0,
+                }),
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
@@ -175,7 +191,9 @@ impl TraceArray {
             state.paused += 1;
             self.buffer.set_recording(false);
         }
-        Pause { array: paused.then(|| self.clone()) }
+        Pause {
+            array: paused.then(|| self.clone()),
+        }
     }
 
     /// Forgets what was recorded, on one CPU or all, and zeroes its counters.
@@ -189,7 +207,10 @@ impl TraceArray {
         match option {
             TraceOption::Overwrite => self.buffer.set_overwrite(on),
             TraceOption::RecordCmd | TraceOption::RecordTgid => {
-                let names = (self.options.get(TraceOption::RecordCmd), self.options.get(TraceOption::RecordTgid));
+                let names = (
+                    self.options.get(TraceOption::RecordCmd),
+                    self.options.get(TraceOption::RecordTgid),
+                );
                 for file in &self.files {
                     file.set_names(names.0, names.1);
                 }
@@ -203,7 +224,8 @@ impl TraceArray {
     pub fn write_options(&self, input: &[u8]) -> Result<()> {
         let word = parse::trim(input);
         let found = TraceOption::by_name(word).map(|o| (o, true));
-        let found = found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
+        let found =
+            found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
         let (option, on) = found.ok_or(Error::new(Errno::EINVAL))?;
         self.set_option(option, on);
         Ok(())
@@ -211,7 +233,8 @@ impl TraceArray {
 
     /// Writes `trace_clock`: the name of a clock. Every success clears the buffer; an unknown name is `EINVAL`.
     pub fn set_clock(&self, input: &[u8]) -> Result<()> {
-        let name = core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
+        let name =
+            core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
         let clock = ClockId::by_name(name).ok_or(Error::new(Errno::EINVAL))?;
         self.buffer.set_clock(clock)
     }
@@ -224,13 +247,15 @@ impl TraceArray {
         }
         let bytes = kb.checked_mul(1024).ok_or(Error::new(Errno::ENOMEM))?;
         let data = self.buffer.subbuf_size() as u64 - crate::ring::PAGE_HEADER as u64;
-        let subbufs = usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
+        let subbufs =
+            usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
         self.buffer.resize(cpu, subbufs)
     }
 
     /// What `buffer_size_kb` of a CPU reads: the data its sub-buffers hold.
     pub fn size_kb(&self, cpu: usize) -> u64 {
-        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64 / 1024
+        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64
+            / 1024
     }
 
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
@@ -257,7 +282,11 @@ impl TraceArray {
     /// What `enable` of a system, or of all systems, reads.
     pub fn enabled(&self, system: Option<&str>) -> Enabled {
         let (mut on, mut off) = (false, false);
-        for file in self.files.iter().filter(|f| system.is_none_or(|s| f.event().system == s)) {
+        for file in self
+            .files
+            .iter()
+            .filter(|f| system.is_none_or(|s| f.event().system == s))
+        {
             if file.is_enabled() {
                 on = true;
             } else {
@@ -279,7 +308,8 @@ impl TraceArray {
 
     /// Enables or disables all events of a system, or of all systems.
     pub fn enable_all(&self, system: Option<&str>, on: bool) -> Result<()> {
-        self.enable_which(on, |f| system.is_none_or(|s| f.event().system == s)).map(drop)
+        self.enable_which(on, |f| system.is_none_or(|s| f.event().system == s))
+            .map(drop)
     }
 
     /// Takes one word of `set_event`: an event, a system, or with `!` before it what to disable. Matches nothing:
@@ -319,7 +349,9 @@ impl TraceArray {
     /// `ENODEV`.
     pub fn use_it(self: &Arc<Self>) -> Result<User> {
         self.users.fetch_add(1, Ordering::AcqRel);
-        let user = User { array: self.clone() };
+        let user = User {
+            array: self.clone(),
+        };
         match self.removed.load(Ordering::Acquire) {
             true => Err(Error::new(Errno::ENODEV)),
             false => Ok(user),
@@ -350,7 +382,10 @@ impl TraceArray {
             None => pipes.all = true,
             Some(cpu) => pipes.cpus.push(cpu),
         }
-        Ok(PipeClaim { array: self.clone(), cpu })
+        Ok(PipeClaim {
+            array: self.clone(),
+            cpu,
+        })
     }
 }
 
@@ -371,7 +406,9 @@ impl Drop for Pause {
         if let Some(array) = &self.array {
             let mut state = array.on.lock();
             state.paused -= 1;
-            array.buffer.set_recording(state.tracing_on && state.paused == 0);
+            array
+                .buffer
+                .set_recording(state.tracing_on && state.paused == 0);
         }
     }
 }

@@ -37,9 +37,22 @@ impl Tracing {
     pub fn new(registry: Registry, way: Way) -> Result<Arc<Tracing>> {
         let registry = Arc::new(registry);
         let cmdlines = Arc::new(Cmdlines::default());
-        let top = TraceArray::new(b"", &config(way), Options::top(), &registry, cmdlines.clone())?;
+        let top = TraceArray::new(
+            b"",
+            &config(way),
+            Options::top(),
+            &registry,
+            cmdlines.clone(),
+        )?;
         let instances = RwLock::new(BTreeMap::new());
-        Ok(Arc::new(Tracing { registry, cmdlines, top, instances, making: Mutex::new(()), way }))
+        Ok(Arc::new(Tracing {
+            registry,
+            cmdlines,
+            top,
+            instances,
+            making: Mutex::new(()),
+            way,
+        }))
     }
 
     /// The events.
@@ -81,8 +94,16 @@ impl Tracing {
             return Err(Error::new(Errno::EEXIST));
         }
         let options = Options::instance(self.top.options());
-        let array = TraceArray::new(name, &config(self.way), options, &self.registry, self.cmdlines.clone())?;
-        array.buffer().set_overwrite(array.options().get(super::TraceOption::Overwrite));
+        let array = TraceArray::new(
+            name,
+            &config(self.way),
+            options,
+            &self.registry,
+            self.cmdlines.clone(),
+        )?;
+        array
+            .buffer()
+            .set_overwrite(array.options().get(super::TraceOption::Overwrite));
         self.instances.write().insert(name.into(), array.clone());
         Ok(array)
     }
@@ -98,5 +119,12 @@ impl Tracing {
 }
 
 fn config(way: Way) -> Config {
-    Config { cpus: cpu::possible(), subbufs: SUBBUFS, subbuf_size: SUBBUF_SIZE, overwrite: true, clock: ClockId::Local, way }
+    Config {
+        cpus: cpu::possible(),
+        subbufs: SUBBUFS,
+        subbuf_size: SUBBUF_SIZE,
+        overwrite: true,
+        clock: ClockId::Local,
+        way,
+    }
 }

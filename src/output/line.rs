@@ -144,7 +144,11 @@ impl LineWriter {
                 }
             }
         }
-        let mut column = TaskColumn { pid, len: text.len().min(TASK_COLUMN) as u8, text: [0; TASK_COLUMN] };
+        let mut column = TaskColumn {
+            pid,
+            len: text.len().min(TASK_COLUMN) as u8,
+            text: [0; TASK_COLUMN],
+        };
         column.text[..column.len as usize].copy_from_slice(&text[..column.len as usize]);
         column
     }
@@ -159,14 +163,20 @@ impl LineWriter {
             out.push(b'\n');
             return;
         };
-        let env = Env { hash_ptr: self.hash_ptr, symbols: &OwnSymbols, ..Env::default() };
+        let env = Env {
+            hash_ptr: self.hash_ptr,
+            symbols: &OwnSymbols,
+            ..Env::default()
+        };
         event.render(record, &env, out);
         out.push(b'\n');
     }
 
     /// `ftrace:print`: the name of the function that wrote it, and its text, which brings its newline.
     fn print(&self, out: &mut Vec<u8>, record: &[u8]) {
-        let ip = record.get(8..16).map_or(0, |b| b.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)));
+        let ip = record
+            .get(8..16)
+            .map_or(0, |b| b.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)));
         match OwnSymbols.name(ip, out) {
             None => {
                 out.extend_from_slice(b"0x");
@@ -202,7 +212,13 @@ fn flags(flags: u8, preempt: u8) -> [u8; 5] {
     const PREEMPT_RESCHED: u8 = 32;
     const NMI: u8 = 64;
     const BH_OFF: u8 = 128;
-    let nibble = |n: u8| if n == 0 { b'.' } else { b"0123456789abcdef"[n as usize & 15] };
+    let nibble = |n: u8| {
+        if n == 0 {
+            b'.'
+        } else {
+            b"0123456789abcdef"[n as usize & 15]
+        }
+    };
     [
         match (flags & IRQS_OFF != 0, flags & BH_OFF != 0) {
             (true, true) => b'D',
@@ -210,7 +226,11 @@ fn flags(flags: u8, preempt: u8) -> [u8; 5] {
             (false, true) => b'b',
             (false, false) => b'.',
         },
-        match (flags & RESCHED != 0, flags & PREEMPT_RESCHED != 0, flags & LAZY != 0) {
+        match (
+            flags & RESCHED != 0,
+            flags & PREEMPT_RESCHED != 0,
+            flags & LAZY != 0,
+        ) {
             (true, true, true) => b'B',
             (true, true, false) => b'N',
             (false, true, true) => b'L',

@@ -3,9 +3,9 @@
 mod header;
 mod line;
 mod pipe;
-mod trace;
 #[cfg(all(test, feature = "std"))]
 mod tests;
+mod trace;
 
 pub use pipe::{PipeReader, Piped};
 pub use trace::TraceReader;

@@ -35,7 +35,13 @@ impl PipeReader {
     /// A reader for a claimed pipe.
     pub fn new(claim: PipeClaim) -> PipeReader {
         let lines = LineWriter::new(claim.array());
-        PipeReader { claim, lines, text: Vec::with_capacity(PAGE), given: 0, delivered: false }
+        PipeReader {
+            claim,
+            lines,
+            text: Vec::with_capacity(PAGE),
+            given: 0,
+            delivered: false,
+        }
     }
 
     /// The claim, which says instance and CPU.
@@ -97,7 +103,8 @@ impl PipeReader {
                 text::dec(&mut self.text, record.lost);
                 self.text.extend_from_slice(b" EVENTS]\n");
             }
-            self.lines.write(&mut self.text, *cpu, record.ts, record.payload);
+            self.lines
+                .write(&mut self.text, *cpu, record.ts, record.payload);
             debug_assert!(self.text.len() > before);
         }
     }

@@ -35,7 +35,9 @@ fn text(reader: &mut TraceReader) -> String {
 /// Lines without what differs from run to run: `comm-pid [cpu]` and time.
 fn bodies(trace: &str) -> Vec<&str> {
     let lines = trace.lines().filter(|l| !l.starts_with('#'));
-    lines.map(|l| l.split_once(": ").map_or(l, |(_, body)| body)).collect()
+    lines
+        .map(|l| l.split_once(": ").map_or(l, |(_, body)| body))
+        .collect()
 }
 
 #[test]
@@ -44,7 +46,10 @@ fn from_call_to_trace() {
     let top = tracing.top();
     trace_whole_way(1, "not yet");
     top.set_event(b"output_test:whole_way").expect("exists");
-    assert_eq!((top.enabled(Some("output_test")), top.enabled(None)), (Enabled::All, Enabled::Some));
+    assert_eq!(
+        (top.enabled(Some("output_test")), top.enabled(None)),
+        (Enabled::All, Enabled::Some)
+    );
     trace_whole_way(2, "two");
     let other = tracing.make(b"other").expect("new");
     other.set_event(b"whole_way").expect("exists");
@@ -54,10 +59,18 @@ fn from_call_to_trace() {
     trace_whole_way(4, "other alone");
 
     let seen = text(&mut TraceReader::new(top, None));
-    assert_eq!(bodies(&seen), ["whole_way: a=2 s=two", "whole_way: a=3 s=three"], "{seen}");
+    assert_eq!(
+        bodies(&seen),
+        ["whole_way: a=2 s=two", "whole_way: a=3 s=three"],
+        "{seen}"
+    );
     assert!(seen.contains("           green-4200000 ["), "{seen}");
     let seen = text(&mut TraceReader::new(&other, None));
-    assert_eq!(bodies(&seen), ["whole_way: a=3 s=three", "whole_way: a=4 s=other alone"], "{seen}");
+    assert_eq!(
+        bodies(&seen),
+        ["whole_way: a=3 s=three", "whole_way: a=4 s=other alone"],
+        "{seen}"
+    );
     tracing.remove(b"other").expect("not in use");
     assert_eq!(tracing.remove(b"other").unwrap_err().errno, Errno::ENOENT);
     trace_whole_way(5, "nobody");
@@ -71,11 +84,20 @@ fn pipe_consumes() {
     assert_eq!(top.mark(&writer, b"one\ntwo").expect("on"), 7);
     assert_eq!(top.mark(&writer, b"three\n").expect("on"), 6);
     let seen = text(&mut TraceReader::new(top, None));
-    assert!(seen.contains("entries-in-buffer/entries-written: 2/2   #P:"), "{seen}");
-    assert!(seen.contains("           <...>-77      ["), "a marker alone saves no name: {seen}");
+    assert!(
+        seen.contains("entries-in-buffer/entries-written: 2/2   #P:"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("           <...>-77      ["),
+        "a marker alone saves no name: {seen}"
+    );
 
     let mut pipe = PipeReader::new(top.claim_pipe(None).expect("free"));
-    assert_eq!(top.claim_pipe(Some(0)).err().map(|e| e.errno), Some(Errno::EBUSY));
+    assert_eq!(
+        top.claim_pipe(Some(0)).err().map(|e| e.errno),
+        Some(Errno::EBUSY)
+    );
     let (mut all, mut piece) = (Vec::new(), [0; 10]);
     while let Piped::Bytes(n) = pipe.read(&mut piece) {
         all.extend_from_slice(&piece[..n]);
@@ -103,9 +125,24 @@ fn headers() {
         for (option, lines) in options {
             top.write_options(option).expect("an option");
             let seen = text(&mut TraceReader::new(top, None));
-            assert_eq!(seen.lines().count(), *lines, "{}: {seen}", option.escape_ascii());
+            assert_eq!(
+                seen.lines().count(),
+                *lines,
+                "{}: {seen}",
+                option.escape_ascii()
+            );
         }
     };
-    header(&[(b"irq-info", 12), (b"record-tgid\n", 12), (b"noirq-info", 6), (b"nocontext-info", 2)]);
-    assert_eq!(top.write_options(b"noirq-info nomarkers").unwrap_err().errno, Errno::EINVAL);
+    header(&[
+        (b"irq-info", 12),
+        (b"record-tgid\n", 12),
+        (b"noirq-info", 6),
+        (b"nocontext-info", 2),
+    ]);
+    assert_eq!(
+        top.write_options(b"noirq-info nomarkers")
+            .unwrap_err()
+            .errno,
+        Errno::EINVAL
+    );
 }

@@ -46,7 +46,13 @@ impl TraceReader {
         TraceReader {
             array: array.clone(),
             cpu,
-            iters: cpus.map(|cpu| PerCpu { cpu, iter: Iter::new(buffer, cpu), started: false }).collect(),
+            iters: cpus
+                .map(|cpu| PerCpu {
+                    cpu,
+                    iter: Iter::new(buffer, cpu),
+                    started: false,
+                })
+                .collect(),
             lines: LineWriter::new(array),
             annotate: overruns && cpu.is_none(),
             header: false,
@@ -94,6 +100,9 @@ impl TraceReader {
     /// Goes back to the beginning, as a reader does that seeks to 0: header and all.
     pub fn rewind(&mut self) {
         let pause = core::mem::replace(&mut self._pause, self.array.pause());
-        *self = TraceReader { _pause: pause, ..TraceReader::new(&self.array, self.cpu) };
+        *self = TraceReader {
+            _pause: pause,
+            ..TraceReader::new(&self.array, self.cpu)
+        };
     }
 }

@@ -214,7 +214,10 @@ impl<'a> Translator<'a> {
             // Rust puts it before the prefix, which is written already.
             self.fail("C has no + for hexadecimal numbers", tok);
         } else if spec.plus && has_width {
-            self.fail("trace-cmd knows no + in a print fmt, so the width would be off", tok);
+            self.fail(
+                "trace-cmd knows no + in a print fmt, so the width would be off",
+                tok,
+            );
         } else if spec.plus && signed {
             self.fmt.push_all(b"%s");
             let value = self.args;

@@ -188,7 +188,11 @@ impl<'a> Translator<'a> {
             if self.failed() {
                 return Val::NONE;
             }
-            let places = Places { start, left_end, right_start };
+            let places = Places {
+                start,
+                left_end,
+                right_start,
+            };
             left = if level == COMPARISON {
                 self.compare(left, op, right, places, at)
             } else {
@@ -221,7 +225,10 @@ impl<'a> Translator<'a> {
             _ => (32, true),
         };
         let ty = val.ty;
-        Val { ty, ..self.cast_text(val, start, bits, signed) }
+        Val {
+            ty,
+            ..self.cast_text(val, start, bits, signed)
+        }
     }
 
     /// Cuts a result that other tools compute in 64 bits to its 32.
@@ -241,15 +248,22 @@ impl<'a> Translator<'a> {
             self.fail("C compares numbers only", at);
         }
         let mut looseness = looseness(op);
-        let zero = self.args.len() == places.right_start + 1 && self.args.byte(places.right_start) == b'0';
+        let zero =
+            self.args.len() == places.right_start + 1 && self.args.byte(places.right_start) == b'0';
         if let (Ty::Int { bits, signed: true }, true, b"<" | b">=") = (left.ty, zero, op) {
             self.args.truncate(places.left_end);
             self.args.wrap(places.start, b"(", b" & ");
             self.args.push_all(sign_bit(bits));
-            self.args.push_all(if op.len() == 1 { b") != 0" } else { b") == 0" });
+            self.args
+                .push_all(if op.len() == 1 { b") != 0" } else { b") == 0" });
             looseness = 10;
         }
-        Val { ty: Ty::Bool, rank: Rank::Binary, wide: false, looseness }
+        Val {
+            ty: Ty::Bool,
+            rank: Rank::Binary,
+            wide: false,
+            looseness,
+        }
     }
 
     /// The same for operators with a value.
@@ -310,15 +324,20 @@ impl<'a> Translator<'a> {
         self.args.push(b'(');
         self.args.push_part(&written, places.start, places.left_end);
         self.args.push_all(b" | ");
-        self.args.push_part(&written, places.right_start, written.len());
+        self.args
+            .push_part(&written, places.right_start, written.len());
         self.args.push_all(b") - (");
         let both = self.args.len();
         self.args.push_part(&written, places.start, places.left_end);
         self.args.push_all(b" & ");
-        self.args.push_part(&written, places.right_start, written.len());
+        self.args
+            .push_part(&written, places.right_start, written.len());
         self.shield(val, both, Ty::Lit);
         self.args.push(b')');
-        Val { looseness: 7, ..val }
+        Val {
+            looseness: 7,
+            ..val
+        }
     }
 
     /// Writes `(u8)` and the like before what stands since `start`.
