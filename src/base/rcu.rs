@@ -205,6 +205,9 @@ mod per_thread {
     }
 
     /// Patience with a reader, which may be any code of the program that has been switched out.
+    ///
+    /// Sleeps, but does not yield: sched_yield(2) gives up more than a turn on recent kernels, and beside threads that
+    /// compute a few in a row cost seconds.
     #[derive(Default)]
     struct Wait {
         times: u32,
@@ -212,20 +215,18 @@ mod per_thread {
 
     impl Wait {
         const SPINS: u32 = 50;
-        const YIELDS: u32 = 60;
+        const LONG: u32 = 60;
 
         fn is_long(&self) -> bool {
-            self.times > Self::YIELDS
+            self.times > Self::LONG
         }
 
         fn once(&mut self) {
             self.times = self.times.saturating_add(1);
             if self.times <= Self::SPINS {
                 core::hint::spin_loop();
-            } else if self.times <= Self::YIELDS {
-                std::thread::yield_now();
             } else {
-                let doublings = (self.times - Self::YIELDS).min(6);
+                let doublings = ((self.times - Self::SPINS) / 4).min(6);
                 std::thread::sleep(Duration::from_micros(25 << doublings));
             }
         }
@@ -258,6 +259,7 @@ mod counted {
     }
 
     /// [`read`], which never has to do anything unusual.
+    #[cfg(not(feature = "std"))]
     #[inline]
     pub fn try_read() -> Option<Guard> {
         Some(read())

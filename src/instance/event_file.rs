@@ -50,7 +50,7 @@ impl EventFile {
         let file = EventFile {
             id: event.id,
             state: AtomicU32::new(0),
-            buffer: buffer,
+            buffer,
             cmdlines,
             event,
             array,

@@ -75,6 +75,7 @@ struct Settings {
 pub(super) struct PerCpu {
     reader: Mutex<Reader>,
     /// Not 0: somebody writes this CPU's ring from elsewhere, or exchanges it.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for sequences"))]
     pub(super) hold: AtomicU32,
     /// Records refused that no ring has counted.
     pub(super) refused: AtomicU64,

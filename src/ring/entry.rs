@@ -222,7 +222,7 @@ mod tests {
         check(
             &[header(31, 3), 5, header(1, 1), 9],
             7 << 59 | 1,
-            &[(7 << 59 | (5 << 27) + 4, 12, 4)],
+            &[(7 << 59 | ((5 << 27) + 4), 12, 4)],
         );
         // padding: to the end, and of some bytes
         check(&[header(29, 0), 8, header(1, 1), 9], 0, &[]);

@@ -60,6 +60,7 @@ impl Table {
 
     /// What sequences are given.
     #[inline(always)]
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for sequences"))]
     pub(super) fn as_ptr(&self) -> *const Slot {
         self.0.as_ptr()
     }

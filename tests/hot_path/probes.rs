@@ -187,7 +187,7 @@ pub fn under_fire(rounds: u32) {
 #[test]
 fn come_and_go_under_fire() {
     let _alone = alone();
-    under_fire(1000);
+    under_fire(200);
 }
 
 /// The first probe on and off, so that the code changes each time.
@@ -203,7 +203,7 @@ fn first_and_last_under_fire() {
                 }
             });
         }
-        for _ in 0..2000 {
+        for _ in 0..400 {
             let data = Data::new();
             change(true, look, data.address());
             fire(8);
@@ -304,7 +304,7 @@ fn without_membarrier() {
         utracefs::base::patch::way(),
         utracefs::base::patch::Way::Pages
     );
-    under_fire(300);
+    under_fire(100);
     crate::grace::replaced_under_a_reader();
 }
 

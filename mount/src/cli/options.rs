@@ -87,7 +87,9 @@ fn number(digits: &str, radix: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn check(input: &str, expected: Option<(Option<u32>, Option<u32>, Option<u32>, bool)>) {
+    type Parsed = (Option<u32>, Option<u32>, Option<u32>, bool);
+
+    fn check(input: &str, expected: Option<Parsed>) {
         let got = MountOptions::parse(&[input.to_string()]);
         assert_eq!(
             got.as_ref()

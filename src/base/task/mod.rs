@@ -186,6 +186,7 @@ impl fmt::Debug for Task {
 #[derive(Clone, Copy)]
 pub struct Current {
     /// The thread has had its first event.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "the host knows"))]
     known: bool,
     not_send: PhantomData<*const ()>,
 }

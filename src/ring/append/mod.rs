@@ -115,7 +115,7 @@ impl Buffer {
             // SAFETY: the caller's promise; what rounds it up must not show what lay there before
             unsafe {
                 let last = payload.add(padded - 4).cast::<u32>();
-                last.write_unaligned(last.read_unaligned() & (1 << (8 * (len % 4))) - 1);
+                last.write_unaligned(last.read_unaligned() & ((1 << (8 * (len % 4))) - 1));
             }
         }
         if LEN != 0 && LEN <= entry::MAX_SMALL {

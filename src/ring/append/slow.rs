@@ -70,8 +70,8 @@ impl Buffer {
     #[inline(never)]
     pub(super) unsafe fn append_foreign(&self, cpu: usize, request: &Request) -> bool {
         let cpu = cpu.min(self.cpus() - 1);
-        // SAFETY: the caller's promise; while the ring is held it is ours alone
         let done = self.held(cpu, |area, table| {
+            // SAFETY: the caller's promise; while the ring is held it is ours alone
             unsafe { self.write(area, table, request, Outcome::Again) }.unwrap_or(false)
         });
         match done {

@@ -129,9 +129,8 @@ impl Tree {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel has just made this descriptor for us
-        Ok(Tree {
-            fd: unsafe { OwnedFd::from_raw_fd(fd as i32) },
-        })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        Ok(Tree { fd })
     }
 
     /// Mounts it on `path`, and on a symbolic link itself rather than where it points to.

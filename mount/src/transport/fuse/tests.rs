@@ -511,18 +511,10 @@ fn splicing() {
     // sendfile(2) as busybox's cat uses it, with nothing known of the file
     let to = OpenOptions::new().write(true).open("/dev/null").unwrap();
     let number = m.open("number", 0);
+    let offset = std::ptr::null_mut();
     // SAFETY: two open descriptors, no offset
-    assert_eq!(
-        unsafe {
-            libc::sendfile(
-                to.as_raw_fd(),
-                number.as_raw_fd(),
-                std::ptr::null_mut(),
-                1 << 24,
-            )
-        },
-        -1
-    );
+    let sent = unsafe { libc::sendfile(to.as_raw_fd(), number.as_raw_fd(), offset, 1 << 24) };
+    assert_eq!(sent, -1);
     assert_eq!(
         std::io::Error::last_os_error().raw_os_error(),
         Some(libc::EINVAL)
@@ -559,10 +551,8 @@ fn the_end() {
     m.parked(1);
     let target = CString::new(m.dir.to_str().unwrap()).unwrap();
     // SAFETY: the string ends with NUL
-    assert_eq!(
-        unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) },
-        0
-    );
+    let unmounted = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    assert_eq!(unmounted, 0);
     let server = m.server.take().unwrap();
     server.stop();
     let out = cat.wait_with_output().unwrap();

@@ -123,11 +123,11 @@ fn spellings() {
 fn arguments() {
     check(
         r#""{1} {0} {1}", __entry.u8, __entry.i8"#,
-        r#""%d %u %d", REC->i8, REC->u8, REC->i8"#,
+        r#""%hhd %u %hhd", REC->i8, REC->u8, REC->i8"#,
     );
     check(
         r#""{x} {} {y}", __entry.u8, x = __entry.u16, y = __entry.i16"#,
-        r#""%u %u %d", REC->u16, REC->u8, REC->i16"#,
+        r#""%u %u %hd", REC->u16, REC->u8, REC->i16"#,
     );
     check(
         r#""{x:>w$} {:1$}", __entry.u8, 5, x = __entry.u16, w = __entry.i32"#,
@@ -153,7 +153,7 @@ fn arguments() {
 fn integers() {
     check(
         r#""{} {} {} {} {} {} {} {} {}", __entry.u8, __entry.i8, __entry.u16, __entry.i16, __entry.u32, __entry.i32, __entry.u64, __entry.i64, __entry.usize"#,
-        r#""%u %d %u %d %u %d %lu %ld %lu", REC->u8, REC->i8, REC->u16, REC->i16, REC->u32, REC->i32, REC->u64, REC->i64, REC->usize"#,
+        r#""%u %hhd %u %hd %u %d %lu %ld %lu", REC->u8, REC->i8, REC->u16, REC->i16, REC->u32, REC->i32, REC->u64, REC->i64, REC->usize"#,
     );
     check(
         r#""{:?} {:x?} {:#?}", __entry.u8, __entry.u32, __entry.i64"#,
@@ -165,7 +165,7 @@ fn integers() {
     );
     check(
         r#""{:x} {:x} {:x}", __entry.i8, __entry.i16, __entry.i32"#,
-        r#""%x %x %x", (u8)REC->i8, (u16)REC->i16, REC->i32"#,
+        r#""%hhx %hx %x", REC->i8, REC->i16, REC->i32"#,
     );
     check(
         r#""{:#x} {:#X} {:#o}", __entry.u64, __entry.u32, __entry.u8"#,
@@ -173,7 +173,7 @@ fn integers() {
     );
     check(
         r#""{:8} {:<8} {:>8} {:08} {:-8}", __entry.u8, __entry.u8, __entry.i8, __entry.i8, __entry.i8"#,
-        r#""%8u %-8u %8d %08d %8d", REC->u8, REC->u8, REC->i8, REC->i8, REC->i8"#,
+        r#""%8u %-8u %8hhd %08hhd %8hhd", REC->u8, REC->u8, REC->i8, REC->i8, REC->i8"#,
     );
     check(
         r#""{:#010x} {:<#10x} {:#02x}", __entry.u64, __entry.u32, __entry.u32"#,
@@ -184,8 +184,8 @@ fn integers() {
         r#""%08u %08x %d", REC->u32, REC->i32, 1"#,
     );
     check(
-        r#""{:+} {:+08} {:+} {:+} {:+}", __entry.i32, __entry.i64, __entry.u8, __entry.u32, __entry.u64"#,
-        r#""%+d %+08ld %+d %+ld +%lu", REC->i32, REC->i64, REC->u8, (long)REC->u32, REC->u64"#,
+        r#""{:+} {:+}", __entry.i32, __entry.u64"#,
+        r#""%s%d +%lu", (REC->i32 & 0x80000000) ? "" : "+", REC->i32, REC->u64"#,
     );
     check(r#""{:.3}", __entry.u32"#, r#""%u", REC->u32"#);
     refused(
@@ -197,7 +197,7 @@ fn integers() {
     refused(r#""{:*>8}", __entry.u32"#, "spaces and zeros only");
     refused(r#""{:0>8}", __entry.i32"#, "spaces and zeros only");
     refused(r#""{:#10x}", __entry.u32"#, "before the 0x");
-    refused(r#""{:+8}", __entry.u64"#, "cannot put a +");
+    refused(r#""{:+8}", __entry.u64"#, "the width would be off");
     refused(r#""{:p}", __entry.u64"#, "for pointers");
     refused(r#""{:y}", __entry.u64"#, "unknown kind");
 }
@@ -307,7 +307,7 @@ fn expressions() {
     );
     check(
         r#""{} {}", __entry.arr[1], __entry.arr[__entry.u8 as usize & 3]"#,
-        r#""%u %u", REC->arr[1], REC->arr[((u64)REC->u8) & 3]"#,
+        r#""%u %u", REC->arr[1], REC->arr[(u64)(((u64)REC->u8) & 3)]"#,
     );
     check(
         r#""{} {} {} {}", 0o17, 0b101, 1_000u64, 0x00ff_u8"#,
@@ -527,7 +527,7 @@ fn rust_and_c_say_the_same() {
         ["{:#010x} {:#06x} {:<#10x}| {:#02x}", __entry.u32, __entry.i16, __entry.u8, __entry.u64]
         ["{:8}|{:<8}|{:>8}|{:08}|{:<08}|{:^08}", __entry.u16, __entry.u16, __entry.i16, __entry.i16, __entry.i16, __entry.i16]
         ["{:0>8} {:0>8x} {:08x}", __entry.u32, __entry.i16, __entry.i32]
-        ["{:+} {:+} {:+} {:+} {:+08}", __entry.i64, __entry.u8, __entry.u32, __entry.u64, __entry.i32]
+        ["{:+} {:+} {:+} {:+} {:+}", __entry.i64, __entry.u8, __entry.u32, __entry.u64, __entry.i32]
         ["{:.3} {:1$} {:.*}", __entry.u32, 12, 2, __entry.u16]
         ["{} {:?} {:>6} {:6}|", __entry.flag, __entry.flag, __entry.flag, __entry.flag]
         ["{} {:>6} {:6}| {:.2} {:6.2}|{:<6}|", __entry.comm, __entry.comm, __entry.comm, __entry.name, __entry.name, __entry.name]
