@@ -571,7 +571,7 @@ impl Reader {
     /// says that it cannot.
     pub(super) fn clear(&mut self, end_page: impl FnOnce() -> bool) {
         self.forget_copies();
-        let (tail, seen) = (self.ring.tail(), self.seen);
+        let (tail, mut seen) = (self.ring.tail(), self.seen);
         self.give_up(tail.no);
         if !tail.used || end_page() {
             self.give_up(tail.no + u64::from(tail.used));
@@ -579,9 +579,9 @@ impl Reader {
             self.seen = self.first().max(seen);
         } else {
             while self.fetch(true, false) {
-                self.copies.clear();
+                self.forget_copies();
             }
-            self.rewind();
+            seen = self.seen;
         }
         self.totals.cleared += self.lost + self.seen - seen;
         self.zero();
@@ -620,6 +620,10 @@ impl Reader {
             self.give_up(least);
         }
         while self.fetch(true, true) {}
+        // what was given up before a last page without entries, which is not fetched
+        let missed = tail.written.saturating_sub(self.seen);
+        self.overrun += missed;
+        self.lost += missed;
         self.floor = self.floor.max(self.ring.last_time());
         self.entry_base += tail.written;
         self.page_base += tail.no + 1;

@@ -305,6 +305,35 @@ fn longest_and_too_long() {
     }
 }
 
+/// What is in the ring when it is exchanged is counted, also if the page being written is still empty.
+#[test]
+fn exchanged_behind_an_empty_page() {
+    for way in ways() {
+        for keep in [false, true] {
+            let buffer = buffer(way, 3, true);
+            on_cpu_0(|| {
+                // two finished pages and an empty one
+                for number in 0..2 {
+                    put(&buffer, number, 100);
+                    assert!(buffer.end_page(0));
+                }
+                match keep {
+                    true => buffer.resize(Some(0), 2).unwrap(),
+                    false => buffer.set_clock(ClockId::Mono).unwrap(),
+                }
+            });
+            let (numbers, lost) = consume(&buffer);
+            let totals = buffer.totals(0);
+            assert_eq!(
+                numbers.len() as u64 + lost + totals.cleared,
+                2,
+                "{way:?} {keep}"
+            );
+            assert_eq!(totals.cleared, if keep { 0 } else { 2 }, "{way:?}");
+        }
+    }
+}
+
 #[test]
 fn clears() {
     for way in ways() {

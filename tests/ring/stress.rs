@@ -32,6 +32,8 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 static FROM_HANDLERS: AtomicU64 = AtomicU64::new(0);
 /// Whether stamps can be compared with the time of the call.
 static TIMED: AtomicBool = AtomicBool::new(false);
+/// [`Plan::changes`].
+static CHANGES: AtomicBool = AtomicBool::new(false);
 /// Goes up before and after the clock is changed.
 static CLOCKS: AtomicU64 = AtomicU64::new(0);
 static TIDS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
@@ -82,7 +84,8 @@ fn put(id: u32, number: u32) -> bool {
             None,
             as_bytes(body),
         ),
-        13 => buffer.append_at(None, Some(now), as_bytes(body)),
+        // a time of another clock would be one far ahead
+        13 if !CHANGES.load(Relaxed) => buffer.append_at(None, Some(now), as_bytes(body)),
         // SAFETY: 8 bytes before and more than 4 behind it
         _ if len == 24 => unsafe { buffer.append::<24>(at, 24) },
         // SAFETY: as above
@@ -342,6 +345,7 @@ fn run(plan: Plan, seconds: f64) {
         count.store(0, Relaxed);
     }
     STOP.store(false, Relaxed);
+    CHANGES.store(plan.changes, Relaxed);
     TIMED.store(!plan.changes && plan.clock != ClockId::Counter, Relaxed);
     let mut judges: Vec<Judge> = (0..cpus).map(Judge::new).collect();
     let mut walked: Vec<Judge> = (0..cpus).map(Judge::new).collect();
