@@ -6,6 +6,7 @@
 mod harness;
 
 use std::fs;
+use std::hint::black_box;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
