@@ -151,7 +151,7 @@ fn system_calls_as_text() {
             .all(|line| line.comm == "syscalls" && line.flags == ".....")
     );
     assert!(
-        lines.len() > 12 * 4 * 4 && lines.len() % 4 == 0,
+        lines.len() > 12 * 4 * 4 && lines.len().is_multiple_of(4),
         "{}",
         lines.len()
     );
