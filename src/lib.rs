@@ -15,3 +15,8 @@ pub use event::field_type::{Chars, DynArray, DynStr};
 pub use macros::KernelTraceOps;
 #[doc(hidden)]
 pub use macros::facade as __private;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
