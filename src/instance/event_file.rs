@@ -1,16 +1,19 @@
 //! One event in one instance: whether it is enabled there, and the way of a record from the probe into the buffer.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ptr;
 
 use super::cmdlines::Cmdlines;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::parse;
-use crate::base::sync::{AtomicU32, Mutex, Ordering};
+use crate::base::rcu::Garbage;
+use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe};
+use crate::filter::{Filter, Now};
 use crate::ring::Buffer;
 
 /// Bits of [`EventFile::state`].
@@ -40,6 +43,10 @@ pub struct EventFile {
     plain: AtomicU32,
     /// Serialises what decides about `plain`.
     settling: Mutex<()>,
+    /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
+    filter: AtomicPtr<Filter>,
+    /// What `filter` reads, without the newline at the end: a filter, or why one was refused. Empty: no filter.
+    filter_text: Mutex<Vec<u8>>,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -60,6 +67,8 @@ impl EventFile {
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
+            filter: AtomicPtr::new(ptr::null_mut()),
+            filter_text: Mutex::default(),
             buffer,
             cmdlines,
             event,
@@ -74,7 +83,7 @@ impl EventFile {
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = false;
+        let special = !self.filter.load(Ordering::Relaxed).is_null();
         let plain = if special {
             SPECIAL
         } else {
@@ -145,16 +154,29 @@ impl EventFile {
         set(tgid, bit::RECORD_TGID);
     }
 
-    /// What `filter` reads.
-    pub fn filter(&self) -> String {
-        String::from("none\n")
+    /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
+    pub fn filter(&self) -> Vec<u8> {
+        let text = self.filter_text.lock();
+        let mut shown = match text.is_empty() {
+            true => Vec::from(b"none"),
+            false => text.clone(),
+        };
+        shown.push(b'\n');
+        shown
     }
 
-    /// Sets the filter: `0` clears it, no other text is understood yet and gets `EINVAL`.
-    pub fn set_filter(&self, input: &[u8]) -> Result<()> {
-        match parse::trim(input) {
-            b"0" => Ok(()),
-            _ => Err(Error::new(Errno::EINVAL)),
+    /// Puts a filter in the place of the one before, or none, with what `filter` reads from now on. The former goes to the
+    /// garbage.
+    pub(super) fn put_filter(&self, filter: Option<Filter>, text: Vec<u8>, garbage: &mut Garbage) {
+        let new = filter.map_or(ptr::null_mut(), |f| Box::into_raw(Box::new(f)));
+        let mut shown = self.filter_text.lock();
+        *shown = text;
+        let old = self.filter.swap(new, Ordering::AcqRel);
+        drop(shown);
+        self.settle();
+        if !old.is_null() {
+            // SAFETY: from `Box::into_raw`, here or earlier, and the exchange made it ours to give away
+            garbage.add(unsafe { Box::from_raw(old) });
         }
     }
 
@@ -198,9 +220,19 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
+        let filter = self.filter.load(Ordering::Acquire);
+        if !filter.is_null() {
+            // SAFETY: probes run inside a read section, which keeps the filter; the caller's promise about the record
+            let passes = unsafe {
+                (*filter).matches(core::slice::from_raw_parts(payload, len), &Now::default())
+            };
+            if !passes {
+                return;
+            }
+        }
         match task.place() {
             Some(place) => {
-                // SAFETY: as in `commit`
+                // SAFETY: the caller's promise
                 let record = unsafe { core::slice::from_raw_parts(payload, len) };
                 self.buffer
                     .append_at(place.cpu.map(|c| c as usize), place.time, record);
@@ -225,6 +257,16 @@ impl EventFile {
         let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
         if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
             task.set_saved(generation);
+        }
+    }
+}
+
+impl Drop for EventFile {
+    fn drop(&mut self) {
+        let filter = *self.filter.get_mut();
+        if !filter.is_null() {
+            // SAFETY: from `Box::into_raw`; whoever dropped the last reference saw to it that no probe is running
+            drop(unsafe { Box::from_raw(filter) });
         }
     }
 }
