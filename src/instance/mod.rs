@@ -2,11 +2,13 @@
 //! ones. A [`TraceArray`] is an instance: a ring buffer, an [`EventFile`] per event, options and marks.
 
 pub mod cmdlines;
+pub mod common;
 pub mod error_log;
 pub mod event_file;
 pub mod marker;
 pub mod options;
 pub mod set_event;
+pub mod size;
 pub mod trace_array;
 pub mod tracing;
 

@@ -38,6 +38,8 @@ enum Start {
     Copied,
     /// The same, but the file is at the top level only; `trace_options` of an instance takes it all the same.
     TopFile,
+    /// Off, whatever the top level's is.
+    Off,
 }
 
 options! {
@@ -55,10 +57,18 @@ options! {
     RecordTgid = "record-tgid", false, Copied;
     /// A full buffer loses its oldest events, not the newest.
     Overwrite = "overwrite", true, Copied;
+    /// Closing `free_buffer` ends recording.
+    DisableOnFree = "disable_on_free", false, Copied;
     /// The five flag characters and their header.
     IrqInfo = "irq-info", true, Copied;
     /// `trace_marker` may be written.
     Markers = "markers", true, Copied;
+    /// Lists of pids follow tasks that fork and exit.
+    EventFork = "event-fork", false, Off;
+    /// What the program prints with trace_printk goes here: on in one instance at a time.
+    TracePrintkDest = "trace_printk_dest", true, Off;
+    /// Markers written at the top level go here too.
+    CopyTraceMarker = "copy_trace_marker", true, Off;
     /// Nothing is recorded while `trace` is open for reading.
     PauseOnTrace = "pause-on-trace", false, Copied;
     /// `%p` shows a hash of the address.
@@ -76,7 +86,7 @@ impl Option {
 
     /// Whether an instance has a file for it (the top level has one for every option).
     pub fn in_instances(self) -> bool {
-        self.start() == Start::Copied
+        self.start() != Start::TopFile
     }
 }
 
@@ -92,7 +102,9 @@ impl Options {
 
     /// A new instance's, given the top level's.
     pub fn instance(top: &Options) -> Options {
-        Options(AtomicU64::new(top.0.load(Ordering::Relaxed)))
+        let off = Option::ALL.iter().filter(|o| o.start() == Start::Off);
+        let off: u64 = off.map(|o| 1 << *o as u64).sum();
+        Options(AtomicU64::new(top.0.load(Ordering::Relaxed) & !off))
     }
 
     /// Whether the option is on.
@@ -123,6 +135,9 @@ mod tests {
         }
         assert_eq!(Option::by_name(b"OVERWRITE"), None);
         top.set(Option::RecordTgid, true);
-        assert!(Options::instance(&top).get(Option::RecordTgid));
+        top.set(Option::EventFork, true);
+        let instance = Options::instance(&top);
+        assert!(instance.get(Option::RecordTgid) && instance.get(Option::Markers));
+        assert!(!instance.get(Option::EventFork) && !instance.get(Option::CopyTraceMarker));
     }
 }

@@ -5,11 +5,13 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use super::cmdlines::Cmdlines;
+use super::common::Common;
 use super::error_log::ErrorLog;
 use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
 use super::set_event::Which;
+use super::size::Sizes;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
@@ -67,6 +69,8 @@ pub struct TraceArray {
     options: Options,
     registry: Arc<Registry>,
     cmdlines: Arc<Cmdlines>,
+    common: Arc<Common>,
+    sizes: Sizes,
     /// In the order of `available_events`.
     files: Vec<Arc<EventFile>>,
     by_id: BTreeMap<u16, usize>,
@@ -88,8 +92,10 @@ impl TraceArray {
         options: Options,
         registry: &Arc<Registry>,
         cmdlines: Arc<Cmdlines>,
+        common: Arc<Common>,
     ) -> Result<Arc<TraceArray>> {
         let buffer = Arc::new(Buffer::new(config)?);
+        let sizes = Sizes::of(&buffer);
         let names = (
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
@@ -117,6 +123,8 @@ impl TraceArray {
                 options,
                 registry: registry.clone(),
                 cmdlines: cmdlines.clone(),
+                common,
+                sizes,
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
@@ -153,6 +161,15 @@ impl TraceArray {
     /// The remembered task names, the same in all instances.
     pub fn cmdlines(&self) -> &Arc<Cmdlines> {
         &self.cmdlines
+    }
+
+    /// What all instances share.
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    pub(super) fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// The instance's options.
@@ -201,8 +218,15 @@ impl TraceArray {
         self.buffer.reset(cpu);
     }
 
-    /// Sets an option and what goes with it.
-    pub fn set_option(&self, option: TraceOption, on: bool) {
+    /// Sets an option and what goes with it. What cannot be so: `EINVAL`.
+    pub fn set_option(self: &Arc<Self>, option: TraceOption, on: bool) -> Result<()> {
+        match option {
+            TraceOption::TracePrintkDest => return self.common.send_printk(self, on),
+            TraceOption::CopyTraceMarker if self.options.get(option) != on => {
+                self.common.copy_markers(self, on);
+            }
+            _ => (),
+        }
         self.options.set(option, on);
         match option {
             TraceOption::Overwrite => self.buffer.set_overwrite(on),
@@ -218,17 +242,17 @@ impl TraceArray {
             }
             _ => (),
         }
+        Ok(())
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
-    pub fn write_options(&self, input: &[u8]) -> Result<()> {
+    pub fn write_options(self: &Arc<Self>, input: &[u8]) -> Result<()> {
         let word = parse::trim(input);
         let found = TraceOption::by_name(word).map(|o| (o, true));
         let found =
             found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
         let (option, on) = found.ok_or(Error::new(Errno::EINVAL))?;
-        self.set_option(option, on);
-        Ok(())
+        self.set_option(option, on)
     }
 
     /// Writes `trace_clock`: the name of a clock. Every success clears the buffer; an unknown name is `EINVAL`.
@@ -239,32 +263,27 @@ impl TraceArray {
         self.buffer.set_clock(clock)
     }
 
-    /// Writes `buffer_size_kb`: KiB per CPU, of one CPU or all.
-    pub fn set_size_kb(&self, cpu: Option<usize>, input: &[u8]) -> Result<()> {
-        let kb = parse::number(input)?;
-        if kb == 0 {
-            return Err(Error::new(Errno::EINVAL));
-        }
-        let bytes = kb.checked_mul(1024).ok_or(Error::new(Errno::ENOMEM))?;
-        let data = self.buffer.subbuf_size() as u64 - crate::ring::PAGE_HEADER as u64;
-        let subbufs =
-            usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
-        self.buffer.resize(cpu, subbufs)
-    }
-
-    /// What `buffer_size_kb` of a CPU reads: the data its sub-buffers hold.
-    pub fn size_kb(&self, cpu: usize) -> u64 {
-        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64
-            / 1024
-    }
-
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
     /// forbidden `EINVAL`.
     pub fn mark(&self, writer: &Task, text: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write(&array.buffer, writer, text))
+    }
+
+    /// Writes `trace_marker_raw`: 4 bytes of id and data, by `writer`. Too short or too long: `EINVAL`; else as
+    /// [`mark`](Self::mark).
+    pub fn mark_raw(&self, writer: &Task, data: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write_raw(&array.buffer, writer, data))
+    }
+
+    /// Markers of the top level go to every instance whose option `copy_trace_marker` says so, its own among them.
+    fn mark_with(&self, write: impl Fn(&TraceArray) -> Result<usize>) -> Result<usize> {
         if !self.options.get(TraceOption::Markers) {
             return Err(Error::new(Errno::EINVAL));
         }
-        marker::write(&self.buffer, writer, text)
+        match self.is_top() {
+            true => self.common.each_copy(write),
+            false => write(self),
+        }
     }
 
     // Events
@@ -359,13 +378,14 @@ impl TraceArray {
     }
 
     /// Takes the instance out of use: `EBUSY` while somebody uses it. Afterwards all events are off.
-    pub(super) fn retire(&self) -> Result<()> {
+    pub(super) fn retire(self: &Arc<Self>) -> Result<()> {
         self.removed.store(true, Ordering::Release);
         if self.users.load(Ordering::Acquire) != 0 {
             self.removed.store(false, Ordering::Release);
             return Err(Error::new(Errno::EBUSY));
         }
         self.enable_all(None, false)?;
+        self.common.leave(self);
         self.buffer.set_recording(false);
         self.buffer.wake_all();
         Ok(())

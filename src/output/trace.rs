@@ -7,6 +7,7 @@ use super::header;
 use super::line::LineWriter;
 use crate::base::cpu;
 use crate::base::text;
+use crate::instance::size::KeepSize;
 use crate::instance::trace_array::Pause;
 use crate::instance::{TraceArray, TraceOption};
 use crate::ring::Iter;
@@ -25,6 +26,7 @@ pub struct TraceReader {
     header: bool,
     any: bool,
     _pause: Pause,
+    _size: KeepSize,
 }
 
 struct PerCpu {
@@ -58,6 +60,7 @@ impl TraceReader {
             header: false,
             any: false,
             _pause: pause,
+            _size: array.keep_size(cpu),
         }
     }
 

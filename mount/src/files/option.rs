@@ -22,7 +22,7 @@ impl Value<OneOption> for OptionFile {
     fn store(context: &OneOption, input: &[u8]) -> Result<usize> {
         context
             .array
-            .set_option(context.option, parse::flag(input)?);
+            .set_option(context.option, parse::flag(input)?)?;
         Ok(input.len())
     }
 }

@@ -1,5 +1,7 @@
 //! Every control file, without a mount: what it reads, takes and refuses.
 
+mod buffer;
+mod control;
 mod output;
 
 use std::ops::Deref;
@@ -119,27 +121,39 @@ fn the_tree() {
     let (_, local) = local();
     let top = [
         "instances",
+        "saved_tgids",
+        "saved_cmdlines_size",
         "saved_cmdlines",
         "README",
+        "tracing_thresh",
         "per_cpu",
         "options",
+        "buffer_subbuf_size_kb",
+        "buffer_percent",
+        "timestamp_mode",
         "tracing_on",
         "trace_clock",
+        "trace_marker_raw",
         "trace_marker",
+        "free_buffer",
         "buffer_total_size_kb",
         "buffer_size_kb",
         "trace_pipe",
         "trace",
         "trace_options",
+        "tracing_cpumask",
         "current_tracer",
         "available_tracers",
         "events",
         "set_event",
         "available_events",
+        "printk_formats",
     ];
     assert_eq!(local.ls("").unwrap(), top);
     local.mkdir("instances/a").unwrap();
-    assert_eq!(local.ls("instances/a").unwrap(), top[3..17]);
+    let (first, last) = ("per_cpu", "set_event");
+    let at = |name| top.iter().position(|n| *n == name).unwrap();
+    assert_eq!(local.ls("instances/a").unwrap(), top[at(first)..=at(last)]);
     let all = |names: &[&str], mode: u16| {
         for name in names {
             for path in [name.to_string(), format!("instances/a/{name}")] {

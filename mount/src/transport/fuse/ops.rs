@@ -166,9 +166,10 @@ impl Ops {
             handle.is_parallel(),
         );
         // a stream has no offset that one reader could hold while another waits for it
+        reply.set(FopenFlags::FOPEN_STREAM, handle.seek() == Seek::None);
         reply.set(
-            FopenFlags::FOPEN_STREAM | FopenFlags::FOPEN_NONSEEKABLE,
-            handle.seek() == Seek::None,
+            FopenFlags::FOPEN_NONSEEKABLE,
+            matches!(handle.seek(), Seek::None | Seek::Forward),
         );
         self.sizes.opened(handle.node(), self.lot.notifier());
         if how.truncate {
@@ -246,7 +247,7 @@ impl Filesystem for Ops {
             // with an open file the kernel asks only to seek from the end, and takes this size for it
             match self.handle(fh)?.seek() {
                 Seek::NoEnd => Err(core(error::Errno::EINVAL)),
-                Seek::Plain | Seek::None => {
+                Seek::Plain | Seek::None | Seek::Forward => {
                     self.sizes.small(attr.id);
                     Ok(file_attr(&attr))
                 }
