@@ -56,6 +56,8 @@ pub static INSTANCE: DirSpec<Arc<TraceArray>> = DirSpec {
         value::<_, TracingCpumask>(),
         value::<_, CurrentTracer>(),
         value::<_, AvailableTracers>(),
+        list::<_, SetEventNotracePid>(),
+        list::<_, SetEventPid>(),
         dir("events", &EVENTS),
         list::<_, SetEvent>(),
     ],

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 
 use super::cmdlines::Cmdlines;
+use super::pids::{self, Follow, Pids};
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
@@ -23,6 +24,8 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Not everybody's events are recorded: see [`Pids`](super::Pids).
+    pub const PIDS: u32 = 16;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -44,6 +47,11 @@ pub struct EventFile {
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
     array: Weak<TraceArray>,
+    pids: Arc<Pids>,
+    /// Where a record has the pid of another task that the event concerns.
+    concerned: Option<usize>,
+    /// The file records nothing, it follows tasks.
+    follow: Option<Follow>,
 }
 
 impl EventFile {
@@ -54,6 +62,7 @@ impl EventFile {
         buffer: Arc<Buffer>,
         cmdlines: Arc<Cmdlines>,
         names: (bool, bool),
+        pids: Arc<Pids>,
     ) -> EventFile {
         let file = EventFile {
             id: event.id,
@@ -62,19 +71,58 @@ impl EventFile {
             settling: Mutex::new(()),
             buffer,
             cmdlines,
+            concerned: pids::concerned(&event),
             event,
             array,
+            follow: None,
+            pids,
         };
         file.set_names(names.0, names.1);
-        file.settle();
+        file.pids_changed();
         file
+    }
+
+    /// A file that records nothing, but keeps the lists of pids of `of` true to what tasks do.
+    pub(super) fn follower(
+        event: Arc<Event>,
+        array: Weak<TraceArray>,
+        of: &TraceArray,
+        follow: Follow,
+    ) -> EventFile {
+        let (buffer, cmdlines) = (of.buffer().clone(), of.cmdlines().clone());
+        let mut file = EventFile::new(
+            event,
+            array,
+            buffer,
+            cmdlines,
+            (false, false),
+            of.pids().clone(),
+        );
+        file.follow = Some(follow);
+        file.pids_changed();
+        file
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        self.set_bit(bit::PIDS, self.follow.is_none() && self.pids.are_set());
+        self.settle();
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = false;
+        let pids = self.state.load(Ordering::Relaxed) & bit::PIDS != 0;
+        let special = self.follow.is_some() || pids && self.concerned.is_some();
         let plain = if special {
             SPECIAL
         } else {
@@ -134,15 +182,8 @@ impl EventFile {
 
     /// Which of names and process ids the instance remembers.
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
-        let set = |on, bit| {
-            if on {
-                self.state.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                self.state.fetch_and(!bit, Ordering::Relaxed);
-            }
-        };
-        set(cmd, bit::RECORD_CMD);
-        set(tgid, bit::RECORD_TGID);
+        self.set_bit(bit::RECORD_CMD, cmd);
+        self.set_bit(bit::RECORD_TGID, tgid);
     }
 
     /// What `filter` reads.
@@ -162,10 +203,21 @@ impl EventFile {
     /// `None` if this event is not to be recorded here and now.
     #[inline(always)]
     pub fn begin(&self) -> Option<u64> {
-        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & (bit::ENABLED | bit::OFF | bit::PIDS) != bit::ENABLED
+            && !self.begin_special(state)
+        {
             return None;
         }
         Some(task::current().head() | u64::from(self.id))
+    }
+
+    /// Whether the event is recorded all the same: of this task, or maybe for another's sake, who is in the record.
+    #[cold]
+    #[inline(never)]
+    fn begin_special(&self, state: u32) -> bool {
+        state & (bit::ENABLED | bit::OFF) == bit::ENABLED
+            && (self.concerned.is_some() || self.pids.want(task::current().pid()))
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -190,7 +242,7 @@ impl EventFile {
     /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
     /// is not in the table yet.
     ///
-    /// In this order: triggers, filter, append, stacks, name.
+    /// In this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
@@ -198,10 +250,20 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
+        // SAFETY: as in `commit`
+        let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+        if let Some(follow) = self.follow {
+            return follow.apply(&self.pids, record);
+        }
+        if let Some(at) = self.concerned
+            && self.state.load(Ordering::Relaxed) & bit::PIDS != 0
+            && !self.pids.want(task.pid())
+            && !pids::wants_concerned(&self.pids, at, record)
+        {
+            return;
+        }
         match task.place() {
             Some(place) => {
-                // SAFETY: as in `commit`
-                let record = unsafe { core::slice::from_raw_parts(payload, len) };
                 self.buffer
                     .append_at(place.cpu.map(|c| c as usize), place.time, record);
             }

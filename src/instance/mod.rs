@@ -7,6 +7,8 @@ pub mod error_log;
 pub mod event_file;
 pub mod marker;
 pub mod options;
+pub mod pid_list;
+pub mod pids;
 pub mod set_event;
 pub mod size;
 pub mod trace_array;
@@ -14,5 +16,6 @@ pub mod tracing;
 
 pub use event_file::EventFile;
 pub use options::{Option as TraceOption, Options};
+pub use pids::PidFile;
 pub use trace_array::TraceArray;
 pub use tracing::Tracing;

@@ -10,6 +10,7 @@ use super::error_log::ErrorLog;
 use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
+use super::pids::{Following, Pids};
 use super::set_event::Which;
 use super::size::Sizes;
 use crate::base::clock::ClockId;
@@ -71,6 +72,10 @@ pub struct TraceArray {
     cmdlines: Arc<Cmdlines>,
     common: Arc<Common>,
     sizes: Sizes,
+    pids: Arc<Pids>,
+    /// One change of the lists of pids at a time.
+    changing_pids: Mutex<()>,
+    following: Following,
     /// In the order of `available_events`.
     files: Vec<Arc<EventFile>>,
     by_id: BTreeMap<u16, usize>,
@@ -96,6 +101,7 @@ impl TraceArray {
     ) -> Result<Arc<TraceArray>> {
         let buffer = Arc::new(Buffer::new(config)?);
         let sizes = Sizes::of(&buffer);
+        let pids = Arc::new(Pids::default());
         let names = (
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
@@ -108,6 +114,7 @@ impl TraceArray {
                     buffer.clone(),
                     cmdlines.clone(),
                     names,
+                    pids.clone(),
                 ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
@@ -125,6 +132,9 @@ impl TraceArray {
                 cmdlines: cmdlines.clone(),
                 common,
                 sizes,
+                pids: pids.clone(),
+                changing_pids: Mutex::new(()),
+                following: Following::default(),
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
@@ -181,6 +191,25 @@ impl TraceArray {
         &self.sizes
     }
 
+    pub(super) fn pids(&self) -> &Arc<Pids> {
+        &self.pids
+    }
+
+    pub(super) fn changing_pids(&self) -> &Mutex<()> {
+        &self.changing_pids
+    }
+
+    pub(super) fn following(&self) -> &Following {
+        &self.following
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        for file in &self.files {
+            file.pids_changed();
+        }
+    }
+
     /// The instance's options.
     pub fn options(&self) -> &Options {
         &self.options
@@ -234,6 +263,7 @@ impl TraceArray {
             TraceOption::CopyTraceMarker if self.options.get(option) != on => {
                 self.common.copy_markers(self, on);
             }
+            TraceOption::EventFork => self.follow_forks(&Arc::downgrade(self), on)?,
             _ => (),
         }
         self.options.set(option, on);
@@ -394,6 +424,7 @@ impl TraceArray {
             return Err(Error::new(Errno::EBUSY));
         }
         self.enable_all(None, false)?;
+        self.follow_forks(&Weak::new(), false)?;
         self.common.leave(self);
         self.buffer.set_recording(false);
         self.buffer.wake_all();
@@ -422,6 +453,7 @@ impl Drop for TraceArray {
     fn drop(&mut self) {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
         let _ = self.enable_all(None, false);
+        let _ = self.follow_forks(&Weak::new(), false);
     }
 }
 

@@ -123,7 +123,7 @@ fn pipe_consumes() {
     drop(pipe);
     top.claim_pipe(Some(0)).expect("free again");
     top.set_on(true);
-    top.set_option(TraceOption::Markers, false);
+    top.set_option(TraceOption::Markers, false).unwrap();
     assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EINVAL);
 }
 
@@ -172,10 +172,10 @@ fn names_are_remembered_anew() {
     cmdlines.resize(10_000).expect("enough memory");
     assert_eq!(cmdlines.get(4_300_000), None);
     assert_eq!(remembered(), Some(0), "an emptied table is filled again");
-    top.set_option(TraceOption::RecordTgid, true);
+    top.set_option(TraceOption::RecordTgid, true).unwrap();
     assert_eq!(remembered(), Some(4_299_999));
     cmdlines.resize(7_000).expect("enough memory");
-    other.set_option(TraceOption::RecordTgid, true);
+    other.set_option(TraceOption::RecordTgid, true).unwrap();
     assert_eq!(remembered(), Some(4_299_999), "whatever instance asks");
     tracing.remove(b"anew").expect("not in use");
 }

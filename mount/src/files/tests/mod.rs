@@ -3,6 +3,7 @@
 mod buffer;
 mod control;
 mod output;
+mod pids;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -144,6 +145,8 @@ fn the_tree() {
         "tracing_cpumask",
         "current_tracer",
         "available_tracers",
+        "set_event_notrace_pid",
+        "set_event_pid",
         "events",
         "set_event",
         "available_events",
