@@ -282,45 +282,5 @@ impl TraceArray {
 /// Event files that follow tasks, while event-fork is on.
 pub(super) type Following = Mutex<Vec<Arc<EventFile>>>;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words() {
-        let check = |word: &str, expected| {
-            assert_eq!(
-                pid(word.as_bytes()).map_err(|e| e.errno),
-                expected,
-                "{word}"
-            );
-        };
-        check("0", Ok(0));
-        check("12", Ok(12));
-        check("+4", Ok(4));
-        check("0x10", Ok(16));
-        check("0XfF", Ok(255));
-        check("010", Ok(8));
-        check("1073741823", Ok(END - 1));
-        check("4294967297", Ok(1));
-        check("1073741824", Err(Errno::EPERM));
-        check("4294967295", Err(Errno::EPERM));
-        for bad in [
-            "abc",
-            "-1",
-            "1,2",
-            "!5",
-            "3x",
-            "0x",
-            "08",
-            "++1",
-            "+",
-            "1.0",
-            "99999999999999999999",
-        ] {
-            check(bad, Err(Errno::EINVAL));
-        }
-        check(&("0".repeat(126) + "5"), Ok(5));
-        check(&("0".repeat(127) + "5"), Err(Errno::EINVAL));
-    }
-}
+#[cfg(all(test, feature = "std"))]
+mod tests;
