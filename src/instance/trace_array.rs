@@ -201,8 +201,11 @@ impl TraceArray {
         self.buffer.reset(cpu);
     }
 
-    /// Sets an option and what goes with it.
-    pub fn set_option(&self, option: TraceOption, on: bool) {
+    /// Sets an option and what goes with it. One that refuses values: `EINVAL`.
+    pub fn set_option(&self, option: TraceOption, on: bool) -> Result<()> {
+        if option == TraceOption::TestNopRefuse {
+            return Err(Error::new(Errno::EINVAL));
+        }
         self.options.set(option, on);
         match option {
             TraceOption::Overwrite => self.buffer.set_overwrite(on),
@@ -218,6 +221,7 @@ impl TraceArray {
             }
             _ => (),
         }
+        Ok(())
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
@@ -227,8 +231,7 @@ impl TraceArray {
         let found =
             found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
         let (option, on) = found.ok_or(Error::new(Errno::EINVAL))?;
-        self.set_option(option, on);
-        Ok(())
+        self.set_option(option, on)
     }
 
     /// Writes `trace_clock`: the name of a clock. Every success clears the buffer; an unknown name is `EINVAL`.

@@ -113,7 +113,8 @@ fn pipe_consumes() {
     drop(pipe);
     top.claim_pipe(Some(0)).expect("free again");
     top.set_on(true);
-    top.set_option(TraceOption::Markers, false);
+    top.set_option(TraceOption::Markers, false)
+        .expect("takes it");
     assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EINVAL);
 }
 
