@@ -147,3 +147,26 @@ fn headers() {
         Errno::EINVAL
     );
 }
+
+#[test]
+fn names_are_remembered_anew() {
+    let tracing = tracing();
+    let (top, cmdlines) = (tracing.top(), tracing.cmdlines());
+    let other = tracing.make(b"anew").expect("new");
+    top.set_event(b"output_test:whole_way").expect("exists");
+    let task = Task::new(4_300_000, 4_299_999, "anew");
+    let remembered = || {
+        task.run(|| trace_whole_way(1, "x"));
+        cmdlines.get(4_300_000).map(|saved| saved.tgid)
+    };
+    assert_eq!(remembered(), Some(0));
+    cmdlines.resize(10_000).expect("enough memory");
+    assert_eq!(cmdlines.get(4_300_000), None);
+    assert_eq!(remembered(), Some(0), "an emptied table is filled again");
+    top.set_option(TraceOption::RecordTgid, true);
+    assert_eq!(remembered(), Some(4_299_999));
+    cmdlines.resize(7_000).expect("enough memory");
+    other.set_option(TraceOption::RecordTgid, true);
+    assert_eq!(remembered(), Some(4_299_999), "whatever instance asks");
+    tracing.remove(b"anew").expect("not in use");
+}
