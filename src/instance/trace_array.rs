@@ -13,7 +13,7 @@ use super::set_event::Which;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
-use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
 use crate::event::tracepoint::Changes;
@@ -75,6 +75,8 @@ pub struct TraceArray {
     errors: Mutex<ErrorLog>,
     pipes: Mutex<Pipes>,
     on: Mutex<On>,
+    /// When the whole buffer was last cleared, by the buffer's clock; 0 in a new instance.
+    start: AtomicU64,
     /// Open files that keep the instance from being removed.
     users: AtomicU32,
     removed: AtomicBool,
@@ -124,6 +126,7 @@ impl TraceArray {
                     tracing_on: true,
                     paused: 0,
                 }),
+                start: AtomicU64::new(0),
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
@@ -208,6 +211,18 @@ impl TraceArray {
     /// Forgets what was recorded, on one CPU or all, and zeroes its counters.
     pub fn clear(&self, cpu: Option<usize>) {
         self.buffer.reset(cpu);
+        if cpu.is_none() {
+            self.begin_anew();
+        }
+    }
+
+    /// When the buffer was last cleared, by its clock: what times in latency format count from.
+    pub fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    fn begin_anew(&self) {
+        self.start.store(self.buffer.now(), Ordering::Relaxed);
     }
 
     /// Sets an option and what goes with it. One that refuses values: `EINVAL`.
@@ -248,7 +263,9 @@ impl TraceArray {
         let name =
             core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
         let clock = ClockId::by_name(name).ok_or(Error::new(Errno::EINVAL))?;
-        self.buffer.set_clock(clock)
+        self.buffer.set_clock(clock)?;
+        self.begin_anew();
+        Ok(())
     }
 
     /// Writes `buffer_size_kb`: KiB per CPU, of one CPU or all.
