@@ -4,9 +4,11 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 
 use super::cmdlines::Cmdlines;
+use super::stacks;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+use crate::base::stack::Here;
 use crate::base::sync::{AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
@@ -23,6 +25,10 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Record the stack, by names, after the event.
+    pub const STACK: u32 = 16;
+    /// Record the stack, by addresses, after the event.
+    pub const USER_STACK: u32 = 32;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -74,7 +80,7 @@ impl EventFile {
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = false;
+        let special = self.state.load(Ordering::Relaxed) & (bit::STACK | bit::USER_STACK) != 0;
         let plain = if special {
             SPECIAL
         } else {
@@ -134,15 +140,23 @@ impl EventFile {
 
     /// Which of names and process ids the instance remembers.
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
-        let set = |on, bit| {
-            if on {
-                self.state.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                self.state.fetch_and(!bit, Ordering::Relaxed);
-            }
-        };
-        set(cmd, bit::RECORD_CMD);
-        set(tgid, bit::RECORD_TGID);
+        self.set_bit(bit::RECORD_CMD, cmd);
+        self.set_bit(bit::RECORD_TGID, tgid);
+    }
+
+    /// Which stacks are recorded after the event.
+    pub(super) fn set_stacks(&self, kernel: bool, user: bool) {
+        self.set_bit(bit::STACK, kernel);
+        self.set_bit(bit::USER_STACK, user);
+        self.settle();
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// What `filter` reads.
@@ -198,15 +212,21 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
-        match task.place() {
+        let recorded = match task.place() {
             Some(place) => {
                 // SAFETY: as in `commit`
                 let record = unsafe { core::slice::from_raw_parts(payload, len) };
                 self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record);
+                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
             }
             // SAFETY: the caller's promise is what `append` asks for
-            None => _ = unsafe { self.buffer.append::<0>(payload, len) },
+            None => unsafe { self.buffer.append::<0>(payload, len) },
+        };
+        let state = self.state.load(Ordering::Relaxed);
+        if recorded && state & (bit::STACK | bit::USER_STACK) != 0 {
+            let (kernel, user) = (state & bit::STACK != 0, state & bit::USER_STACK != 0);
+            // the walk begins here, so that the first call that has not returned is the probe's
+            stacks::record(&self.buffer, task, Here::new(), kernel, user);
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();

@@ -7,6 +7,7 @@ pub mod event_file;
 pub mod marker;
 pub mod options;
 pub mod set_event;
+mod stacks;
 pub mod trace_array;
 pub mod tracing;
 

@@ -13,6 +13,7 @@ use super::set_event::Which;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+use crate::base::stack;
 use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
@@ -132,6 +133,7 @@ impl TraceArray {
             }
         });
         array.cmdlines.tell(&array);
+        array.settle_stacks();
         Ok(array)
     }
 
@@ -243,9 +245,22 @@ impl TraceArray {
                 }
                 self.cmdlines.refresh();
             }
+            TraceOption::StackTrace | TraceOption::UserStackTrace => self.settle_stacks(),
             _ => (),
         }
         Ok(())
+    }
+
+    /// Has stacks recorded as the options say.
+    fn settle_stacks(&self) {
+        let kernel = self.options.get(TraceOption::StackTrace);
+        let user = self.options.get(TraceOption::UserStackTrace);
+        if kernel || user {
+            stack::prepare();
+        }
+        for file in &self.files {
+            file.set_stacks(kernel, user);
+        }
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::style::Style;
+use crate::base::stack;
 use crate::base::symbol;
 use crate::base::text;
 use crate::event::print_fmt::{Symbols, Within};
@@ -15,6 +16,7 @@ impl OwnSymbols {
     /// Finds out about libraries that were loaded or unloaded.
     pub(super) fn renew() {
         symbol::renew();
+        stack::renew();
     }
 }
 

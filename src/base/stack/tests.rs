@@ -8,7 +8,7 @@ fn names(frames: &[u64]) -> Vec<String> {
     symbol::renew();
     let name = |address: &u64| {
         let mut out = Vec::new();
-        symbol::name(address - 1, &mut out);
+        symbol::name(address.saturating_sub(1), &mut out);
         String::from_utf8(out).expect("UTF-8")
     };
     frames.iter().map(name).collect()
@@ -42,9 +42,7 @@ fn calls() {
     assert!(names[4].contains("stack::tests::calls"), "{names:?}");
     // down to where the thread began
     assert!(
-        names
-            .iter()
-            .any(|n| n.contains("clone") || n.contains("start_thread")),
+        names.iter().any(|n| n.ends_with("thread_start")),
         "{names:?}"
     );
     // no more than there is room for

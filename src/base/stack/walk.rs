@@ -8,7 +8,9 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
-use framehop::{ExplicitModuleSectionInfo, Module, MustNotAllocateDuringUnwind, Unwinder};
+use framehop::{
+    ExplicitModuleSectionInfo, FrameAddress, Module, MustNotAllocateDuringUnwind, Unwinder,
+};
 
 use crate::base::objects::{self, Loaded, Version};
 use crate::base::sync::{AtomicBool, AtomicPtr, Mutex, Ordering};
@@ -22,6 +24,8 @@ type Tables = UnwinderX86_64<Arc<[u8]>, MustNotAllocateDuringUnwind>;
 /// All that walks need.
 struct Walker {
     tables: Tables,
+    /// Where signal handlers return to; 0 if that is not known.
+    restorer: u64,
     /// For as many walks as there may be at a time, and one that interrupts another.
     desks: Box<[Desk]>,
 }
@@ -76,6 +80,7 @@ pub(super) fn prepare() {
     };
     let walker = Box::new(Walker {
         tables,
+        restorer: restorer(),
         desks: (0..=cpu::possible()).map(desk).collect(),
     });
     let old = WALKER.swap(Box::into_raw(walker), Ordering::AcqRel);
@@ -85,6 +90,36 @@ pub(super) fn prepare() {
         // SAFETY: a box that was swapped out, and nobody walks with it any more
         drop(unsafe { Box::from_raw(old) });
     }
+}
+
+/// Where handlers return to, on their way back to what they interrupted: the C library gives all of them the same
+/// (rt_sigaction(2)). 0 before there is a handler.
+fn restorer() -> u64 {
+    /// As the kernel has it: handler, flags, restorer, mask.
+    #[derive(Default)]
+    #[repr(C)]
+    struct Action([u64; 4]);
+    (1..=64)
+        .find_map(|signal| {
+            let mut action = Action::default();
+            // SAFETY: asks, and there is room for the answer
+            let asked =
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0, &raw mut action, 8) };
+            (asked == 0 && action.0[2] != 0).then_some(action.0[2])
+        })
+        .unwrap_or(0)
+}
+
+/// The registers at which a handler interrupted a thread, of the frame that the kernel made: `sp` is at its `ucontext`.
+fn interrupted(sp: u64, word: &mut impl FnMut(u64) -> Result<u64, ()>) -> Option<[u64; 3]> {
+    /// Words before the general registers, and which of them are meant (`REG_RIP`, `REG_RSP`, `REG_RBP`).
+    const GREGS: u64 = 5;
+    let mut register = |n: libc::c_int| word(sp.checked_add(8 * (GREGS + n as u64))?).ok();
+    Some([
+        register(libc::REG_RIP)?,
+        register(libc::REG_RSP)?,
+        register(libc::REG_RBP)?,
+    ])
 }
 
 /// An object with a copy of its tables: the object may be unloaded at any time.
@@ -178,15 +213,29 @@ pub(super) fn walk([ip, sp, bp]: [u64; 3], frames: &mut [u64]) -> usize {
         let Work { cache, piece } = unsafe { &mut *desk.work.get() };
         piece.start = u64::MAX;
         let mut word = |address| piece.word(address);
-        let registers = UnwindRegsX86_64::new(ip, sp, bp);
-        let mut calls = walker.tables.iter_frames(ip, registers, cache, &mut word);
-        // the first is `ip` itself
-        let _ = calls.next();
+        let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
+        let mut at = FrameAddress::from_instruction_pointer(ip);
         while let Some(frame) = frames.get_mut(found)
-            && let Ok(Some(call)) = calls.next()
+            && let Ok(Some(address)) =
+                walker
+                    .tables
+                    .unwind_frame(at, &mut registers, cache, &mut word)
         {
-            *frame = call.address();
+            *frame = address;
             found += 1;
+            if address == walker.restorer
+                && let Some([ip, sp, bp]) = interrupted(registers.sp(), &mut word)
+            {
+                // what was interrupted did not call: it goes on at `ip` itself, which stands for the kernel's frame
+                *frame = ip;
+                registers = UnwindRegsX86_64::new(ip, sp, bp);
+                at = FrameAddress::from_instruction_pointer(ip);
+                continue;
+            }
+            match FrameAddress::from_return_address(address) {
+                Some(next) => at = next,
+                None => break,
+            }
         }
         desk.taken.store(false, Ordering::Release);
     }
