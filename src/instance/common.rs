@@ -62,11 +62,11 @@ impl Common {
     pub(super) fn send_printk(&self, array: &Arc<TraceArray>, here: bool) -> Result<()> {
         let mut printk = self.printk.lock();
         let is = |weak: &Weak<TraceArray>| core::ptr::eq(weak.as_ptr(), Arc::as_ptr(array));
-        if !here && array.is_top() {
-            return Err(Error::new(Errno::EINVAL));
-        }
         if here == is(&printk.now) {
             return Ok(());
+        }
+        if !here && array.is_top() {
+            return Err(Error::new(Errno::EINVAL));
         }
         let next = if here {
             Arc::downgrade(array)

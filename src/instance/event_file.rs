@@ -5,9 +5,11 @@ use alloc::sync::{Arc, Weak};
 
 use super::cmdlines::Cmdlines;
 use super::pids::{self, Follow, Pids};
+use super::stacks;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+use crate::base::stack::Here;
 use crate::base::sync::{AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
@@ -24,8 +26,12 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Record the stack, by names, after the event.
+    pub const STACK: u32 = 16;
+    /// Record the stack, by addresses, after the event.
+    pub const USER_STACK: u32 = 32;
     /// Not everybody's events are recorded: see [`Pids`](super::Pids).
-    pub const PIDS: u32 = 16;
+    pub const PIDS: u32 = 64;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -121,8 +127,10 @@ impl EventFile {
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let pids = self.state.load(Ordering::Relaxed) & bit::PIDS != 0;
-        let special = self.follow.is_some() || pids && self.concerned.is_some();
+        let state = self.state.load(Ordering::Relaxed);
+        let special = state & (bit::STACK | bit::USER_STACK) != 0
+            || state & bit::PIDS != 0 && self.concerned.is_some()
+            || self.follow.is_some();
         let plain = if special {
             SPECIAL
         } else {
@@ -184,6 +192,13 @@ impl EventFile {
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
         self.set_bit(bit::RECORD_CMD, cmd);
         self.set_bit(bit::RECORD_TGID, tgid);
+    }
+
+    /// Which stacks are recorded after the event.
+    pub(super) fn set_stacks(&self, kernel: bool, user: bool) {
+        self.set_bit(bit::STACK, kernel);
+        self.set_bit(bit::USER_STACK, user);
+        self.settle();
     }
 
     /// What `filter` reads.
@@ -262,13 +277,19 @@ impl EventFile {
         {
             return;
         }
-        match task.place() {
+        let recorded = match task.place() {
             Some(place) => {
                 self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record);
+                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
             }
             // SAFETY: the caller's promise is what `append` asks for
-            None => _ = unsafe { self.buffer.append::<0>(payload, len) },
+            None => unsafe { self.buffer.append::<0>(payload, len) },
+        };
+        let state = self.state.load(Ordering::Relaxed);
+        if recorded && state & (bit::STACK | bit::USER_STACK) != 0 {
+            let (kernel, user) = (state & bit::STACK != 0, state & bit::USER_STACK != 0);
+            // the walk begins here, so that the first call that has not returned is the probe's
+            stacks::record(&self.buffer, task, Here::new(), kernel, user);
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();

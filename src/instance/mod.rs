@@ -11,6 +11,7 @@ pub mod pid_list;
 pub mod pids;
 pub mod set_event;
 pub mod size;
+mod stacks;
 pub mod trace_array;
 pub mod tracing;
 

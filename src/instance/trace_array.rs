@@ -16,7 +16,8 @@ use super::size::Sizes;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
-use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::base::stack;
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
 use crate::event::tracepoint::Changes;
@@ -84,6 +85,8 @@ pub struct TraceArray {
     errors: Mutex<ErrorLog>,
     pipes: Mutex<Pipes>,
     on: Mutex<On>,
+    /// When the whole buffer was last cleared, by the buffer's clock; 0 in a new instance.
+    start: AtomicU64,
     /// Open files that keep the instance from being removed.
     users: AtomicU32,
     removed: AtomicBool,
@@ -142,11 +145,13 @@ impl TraceArray {
                     tracing_on: true,
                     paused: 0,
                 }),
+                start: AtomicU64::new(0),
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
         });
         array.cmdlines.tell(&array);
+        array.settle_stacks();
         Ok(array)
     }
 
@@ -254,11 +259,24 @@ impl TraceArray {
     /// Forgets what was recorded, on one CPU or all, and zeroes its counters.
     pub fn clear(&self, cpu: Option<usize>) {
         self.buffer.reset(cpu);
+        if cpu.is_none() {
+            self.begin_anew();
+        }
+    }
+
+    /// When the buffer was last cleared, by its clock: what times in latency format count from.
+    pub fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    fn begin_anew(&self) {
+        self.start.store(self.buffer.now(), Ordering::Relaxed);
     }
 
     /// Sets an option and what goes with it. What cannot be so: `EINVAL`.
     pub fn set_option(self: &Arc<Self>, option: TraceOption, on: bool) -> Result<()> {
         match option {
+            TraceOption::TestNopRefuse => return Err(Error::new(Errno::EINVAL)),
             TraceOption::TracePrintkDest => return self.common.send_printk(self, on),
             TraceOption::CopyTraceMarker if self.options.get(option) != on => {
                 self.common.copy_markers(self, on);
@@ -279,9 +297,22 @@ impl TraceArray {
                 }
                 self.cmdlines.refresh();
             }
+            TraceOption::StackTrace | TraceOption::UserStackTrace => self.settle_stacks(),
             _ => (),
         }
         Ok(())
+    }
+
+    /// Has stacks recorded as the options say.
+    fn settle_stacks(&self) {
+        let kernel = self.options.get(TraceOption::StackTrace);
+        let user = self.options.get(TraceOption::UserStackTrace);
+        if kernel || user {
+            stack::prepare();
+        }
+        for file in &self.files {
+            file.set_stacks(kernel, user);
+        }
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
@@ -299,7 +330,9 @@ impl TraceArray {
         let name =
             core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
         let clock = ClockId::by_name(name).ok_or(Error::new(Errno::EINVAL))?;
-        self.buffer.set_clock(clock)
+        self.buffer.set_clock(clock)?;
+        self.begin_anew();
+        Ok(())
     }
 
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
