@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod base;
 pub mod event;
+pub mod filter;
 pub mod instance;
 #[macro_use]
 mod macros;

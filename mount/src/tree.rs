@@ -39,6 +39,7 @@ pub static INSTANCE: DirSpec<Arc<TraceArray>> = DirSpec {
     flat: false,
     entries: &[
         dir("per_cpu", &PER_CPU),
+        list::<_, ErrorLog>(),
         dir("options", &OPTIONS),
         value::<_, BufferSubbufSizeKb>(),
         value::<_, BufferPercent>(),

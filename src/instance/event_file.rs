@@ -1,19 +1,22 @@
 //! One event in one instance: whether it is enabled there, and the way of a record from the probe into the buffer.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ptr;
 
 use super::cmdlines::Cmdlines;
 use super::pids::{self, Follow, Pids};
 use super::stacks;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::parse;
+use crate::base::rcu::Garbage;
 use crate::base::stack::Here;
-use crate::base::sync::{AtomicU32, Mutex, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe};
+use crate::filter::{Filter, Now};
 use crate::ring::Buffer;
 
 /// Bits of [`EventFile::state`].
@@ -49,6 +52,10 @@ pub struct EventFile {
     plain: AtomicU32,
     /// Serialises what decides about `plain`.
     settling: Mutex<()>,
+    /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
+    filter: AtomicPtr<Filter>,
+    /// What `filter` reads, without the newline at the end: a filter, or why one was refused. Empty: no filter.
+    filter_text: Mutex<Vec<u8>>,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -75,6 +82,8 @@ impl EventFile {
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
+            filter: AtomicPtr::new(ptr::null_mut()),
+            filter_text: Mutex::default(),
             buffer,
             cmdlines,
             concerned: pids::concerned(&event),
@@ -130,7 +139,8 @@ impl EventFile {
         let state = self.state.load(Ordering::Relaxed);
         let special = state & (bit::STACK | bit::USER_STACK) != 0
             || state & bit::PIDS != 0 && self.concerned.is_some()
-            || self.follow.is_some();
+            || self.follow.is_some()
+            || !self.filter.load(Ordering::Relaxed).is_null();
         let plain = if special {
             SPECIAL
         } else {
@@ -201,16 +211,29 @@ impl EventFile {
         self.settle();
     }
 
-    /// What `filter` reads.
-    pub fn filter(&self) -> String {
-        String::from("none\n")
+    /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
+    pub fn filter(&self) -> Vec<u8> {
+        let text = self.filter_text.lock();
+        let mut shown = match text.is_empty() {
+            true => Vec::from(b"none"),
+            false => text.clone(),
+        };
+        shown.push(b'\n');
+        shown
     }
 
-    /// Sets the filter: `0` clears it, no other text is understood yet and gets `EINVAL`.
-    pub fn set_filter(&self, input: &[u8]) -> Result<()> {
-        match parse::trim(input) {
-            b"0" => Ok(()),
-            _ => Err(Error::new(Errno::EINVAL)),
+    /// Puts a filter in the place of the one before, or none, with what `filter` reads from now on. The former goes to the
+    /// garbage.
+    pub(super) fn put_filter(&self, filter: Option<Filter>, text: Vec<u8>, garbage: &mut Garbage) {
+        let new = filter.map_or(ptr::null_mut(), |f| Box::into_raw(Box::new(f)));
+        let mut shown = self.filter_text.lock();
+        *shown = text;
+        let old = self.filter.swap(new, Ordering::AcqRel);
+        drop(shown);
+        self.settle();
+        if !old.is_null() {
+            // SAFETY: from `Box::into_raw`, here or earlier, and the exchange made it ours to give away
+            garbage.add(unsafe { Box::from_raw(old) });
         }
     }
 
@@ -265,7 +288,7 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
-        // SAFETY: as in `commit`
+        // SAFETY: the caller's promise
         let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
         if let Some(follow) = self.follow {
             return follow.apply(&self.pids, record);
@@ -277,11 +300,15 @@ impl EventFile {
         {
             return;
         }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: probes run inside a read section, which keeps the filter
+        if !filter.is_null() && unsafe { !(*filter).matches(record, &Now::default()) } {
+            return;
+        }
         let recorded = match task.place() {
-            Some(place) => {
-                self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
-            }
+            Some(place) => self
+                .buffer
+                .append_at(place.cpu.map(|c| c as usize), place.time, record),
             // SAFETY: the caller's promise is what `append` asks for
             None => unsafe { self.buffer.append::<0>(payload, len) },
         };
@@ -308,6 +335,16 @@ impl EventFile {
         let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
         if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
             task.set_saved(generation);
+        }
+    }
+}
+
+impl Drop for EventFile {
+    fn drop(&mut self) {
+        let filter = *self.filter.get_mut();
+        if !filter.is_null() {
+            // SAFETY: from `Box::into_raw`; whoever dropped the last reference saw to it that no probe is running
+            drop(unsafe { Box::from_raw(filter) });
         }
     }
 }

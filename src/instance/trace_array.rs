@@ -16,11 +16,13 @@ use super::size::Sizes;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+use crate::base::rcu::Garbage;
 use crate::base::stack;
 use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
 use crate::event::tracepoint::Changes;
+use crate::filter::{self, Filter, Refused};
 use crate::ring::{Buffer, Config};
 
 /// What an `enable` file above the events reads.
@@ -417,6 +419,60 @@ impl TraceArray {
         }
     }
 
+    /// Writes `filter` of an event: its records are kept if they pass. `0`: all are.
+    ///
+    /// What is refused takes the former filter away, and the file reads why; the error is in `error_log`. `EINVAL` for
+    /// most, `EPERM`, `ENOENT` and `ESRCH` for some errors; a text of 4096 bytes changes nothing (`EINVAL`).
+    pub fn set_filter(&self, file: &EventFile, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        let refused = self.apply_filter(file, text, &mut garbage, |refused| refused);
+        garbage.retire();
+        match refused {
+            Some(refused) => Err(Error::new(refused.errno)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes `filter` of a system: that of all its events. Those that cannot take it have none then, and their files
+    /// say so; that is no error, even if it is all of them.
+    pub fn set_system_filter(&self, system: &str, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        for file in self.files.iter().filter(|f| f.event().system == system) {
+            self.apply_filter(file, text, &mut garbage, |_| Refused::NOT_APPLICABLE);
+        }
+        garbage.retire();
+        Ok(())
+    }
+
+    /// Gives a file its filter, or the reason why it has none, as `reason` has it.
+    fn apply_filter(
+        &self,
+        file: &EventFile,
+        text: &[u8],
+        garbage: &mut Garbage,
+        reason: fn(Refused) -> Refused,
+    ) -> Option<Refused> {
+        if filter::is_none(text) {
+            file.put_filter(None, Vec::new(), garbage);
+            return None;
+        }
+        match Filter::compile(text, &file.event().fields) {
+            Ok(filter) => {
+                file.put_filter(Some(filter), text.into(), garbage);
+                None
+            }
+            Err(refused) => {
+                let refused = reason(refused);
+                file.put_filter(None, refused.show(text), garbage);
+                let now = ClockId::Local.now();
+                self.errors.lock().add(now, &refused.caret(), text);
+                Some(refused)
+            }
+        }
+    }
+
     /// Sets all files that `which` picks, with one patch of the code for all; returns how many it picked.
     fn enable_which(&self, on: bool, which: impl Fn(&Arc<EventFile>) -> bool) -> Result<usize> {
         let _lock = self.events.lock();
@@ -487,6 +543,14 @@ impl Drop for TraceArray {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
         let _ = self.enable_all(None, false);
         let _ = self.follow_forks(&Weak::new(), false);
+    }
+}
+
+/// The text of a filter in what was written.
+fn filter_text(input: &[u8]) -> Result<&[u8]> {
+    match input.len() < filter::MAX_TEXT {
+        true => Ok(filter::text(input)),
+        false => Err(Error::new(Errno::EINVAL)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod control;
+mod filter;
 mod output;
 mod pids;
 
@@ -128,6 +129,7 @@ fn the_tree() {
         "README",
         "tracing_thresh",
         "per_cpu",
+        "error_log",
         "options",
         "buffer_subbuf_size_kb",
         "buffer_percent",
@@ -183,6 +185,7 @@ fn the_tree() {
             "current_tracer",
             "set_event",
             "buffer_size_kb",
+            "error_log",
         ],
         0o640,
     );
@@ -553,35 +556,6 @@ fn set_event() {
         Some(Errno::EINVAL)
     );
     assert_eq!(set(), "");
-}
-
-#[test]
-fn filters() {
-    let (_, local) = local();
-    let bad = Err(Errno::EINVAL);
-    assert_eq!(local.cat("events/files_test/one/filter").unwrap(), "none\n");
-    let system = local.cat("events/files_test/filter").unwrap();
-    assert!(
-        system.starts_with("### global filter ###\n# ") && system.lines().count() == 4,
-        "{system}"
-    );
-    for path in ["events/files_test/one/filter", "events/files_test/filter"] {
-        check_writes(
-            &local,
-            path,
-            &[
-                ("0", Ok(1)),
-                ("0\n", Ok(2)),
-                (" 0 ", Ok(3)),
-                ("a == 1", bad),
-                ("(", bad),
-                ("", bad),
-            ],
-        );
-        let handle = local.open(path, READ).unwrap();
-        local.read(&handle, 0, 2).unwrap();
-        assert_eq!(local.read(&handle, 2, 100).unwrap(), b"", "one-shot");
-    }
 }
 
 #[test]

@@ -299,8 +299,21 @@ impl Filesystem for Ops {
         }
     }
 
-    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: u32, reply: ReplyEntry) {
-        reply.error(Errno::EACCES);
+    fn mknod(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        mode: u32,
+        _: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
+        // a regular file is what open(2) makes, which is refused in another way
+        reply.error(match mode & libc::S_IFMT {
+            libc::S_IFREG | 0 => Errno::EACCES,
+            _ => Errno::EPERM,
+        });
     }
 
     fn create(
@@ -535,7 +548,7 @@ impl Filesystem for Ops {
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply.error(Errno::EINVAL);
+        reply.ok();
     }
 
     fn fallocate(
@@ -548,7 +561,7 @@ impl Filesystem for Ops {
         _: i32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::EINVAL);
+        reply.error(Errno::EOPNOTSUPP);
     }
 
     // ENOSYS: the kernel answers ENOTSUP by itself from then on
@@ -593,7 +606,8 @@ impl Filesystem for Ops {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        reply.error(Errno::ENOSYS);
+        // files have no size, so there is nothing to copy
+        reply.written(0);
     }
 
     fn lseek(
