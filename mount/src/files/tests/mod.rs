@@ -1,7 +1,10 @@
 //! Every control file, without a mount: what it reads, takes and refuses.
 
+mod buffer;
+mod control;
 mod filter;
 mod output;
+mod pids;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -120,28 +123,42 @@ fn the_tree() {
     let (_, local) = local();
     let top = [
         "instances",
+        "saved_tgids",
+        "saved_cmdlines_size",
         "saved_cmdlines",
         "README",
+        "tracing_thresh",
         "per_cpu",
         "error_log",
         "options",
+        "buffer_subbuf_size_kb",
+        "buffer_percent",
+        "timestamp_mode",
         "tracing_on",
         "trace_clock",
+        "trace_marker_raw",
         "trace_marker",
+        "free_buffer",
         "buffer_total_size_kb",
         "buffer_size_kb",
         "trace_pipe",
         "trace",
         "trace_options",
+        "tracing_cpumask",
         "current_tracer",
         "available_tracers",
+        "set_event_notrace_pid",
+        "set_event_pid",
         "events",
         "set_event",
         "available_events",
+        "printk_formats",
     ];
     assert_eq!(local.ls("").unwrap(), top);
     local.mkdir("instances/a").unwrap();
-    assert_eq!(local.ls("instances/a").unwrap(), top[3..18]);
+    let (first, last) = ("per_cpu", "set_event");
+    let at = |name| top.iter().position(|n| *n == name).unwrap();
+    assert_eq!(local.ls("instances/a").unwrap(), top[at(first)..=at(last)]);
     let all = |names: &[&str], mode: u16| {
         for name in names {
             for path in [name.to_string(), format!("instances/a/{name}")] {
@@ -255,7 +272,7 @@ fn the_tree() {
         "per_cpu/cpu+0",
         "per_cpu/cpu",
         "per_cpu/cpu99999",
-        "options/fields",
+        "options/function-trace",
         "instances/a/instances",
         "instances/a/README",
         "instances/a/saved_cmdlines",
@@ -360,8 +377,10 @@ fn options() {
         "trace_options",
         &[
             ("", bad),
-            ("fields", bad),
+            ("function-trace", bad),
             ("nono", bad),
+            ("test_nop_refuse", bad),
+            ("notest_nop_refuse", bad),
             ("Overwrite", bad),
             ("overwrite=1", bad),
             ("markers overwrite", bad),
