@@ -298,8 +298,20 @@ impl Filesystem for Ops {
         }
     }
 
-    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: u32, reply: ReplyEntry) {
-        reply.error(Errno::EACCES);
+    fn mknod(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        mode: u32,
+        _: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
+        reply.error(match mode & libc::S_IFMT {
+            libc::S_IFREG => Errno::EACCES,
+            _ => Errno::EPERM,
+        });
     }
 
     fn create(
