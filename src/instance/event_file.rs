@@ -13,16 +13,18 @@ use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe};
 use crate::ring::Buffer;
 
-/// Bits of [`EventFile::state`].
+/// Bits of [`EventFile::state`]. `ENABLED` alone is the plain case: one comparison for the hot path.
 mod bit {
     /// Recording into this instance was asked for.
     pub const ENABLED: u32 = 1;
+}
+
+/// Bits of [`EventFile::names`].
+mod names {
     /// The instance remembers task names.
-    pub const RECORD_CMD: u32 = 2;
+    pub const CMD: u32 = 1;
     /// The instance remembers process ids.
-    pub const RECORD_TGID: u32 = 4;
-    /// Record nothing: what the event's records need is being taken away.
-    pub const OFF: u32 = 8;
+    pub const TGID: u32 = 2;
 }
 
 /// One event in one instance.
@@ -30,8 +32,10 @@ mod bit {
 /// Its address is the data of the probe that the event's macro made, so it does not move and outlives, by one grace
 /// period, its registration.
 pub struct EventFile {
-    id: u16,
+    /// As it stands in a record's first 8 bytes.
+    id: u64,
     state: AtomicU32,
+    names: AtomicU32,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -48,8 +52,9 @@ impl EventFile {
         names: (bool, bool),
     ) -> EventFile {
         let file = EventFile {
-            id: event.id,
+            id: u64::from(event.id),
             state: AtomicU32::new(0),
+            names: AtomicU32::new(0),
             buffer,
             cmdlines,
             event,
@@ -110,15 +115,9 @@ impl EventFile {
 
     /// Which of names and process ids the instance remembers.
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
-        let set = |on, bit| {
-            if on {
-                self.state.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                self.state.fetch_and(!bit, Ordering::Relaxed);
-            }
-        };
-        set(cmd, bit::RECORD_CMD);
-        set(tgid, bit::RECORD_TGID);
+        let bit = |on, bit| if on { bit } else { 0 };
+        let both = bit(cmd, names::CMD) | bit(tgid, names::TGID);
+        self.names.store(both, Ordering::Relaxed);
     }
 
     /// What `filter` reads.
@@ -136,12 +135,17 @@ impl EventFile {
 
     /// Begins a record: its first eight bytes (`common_type`, `common_flags`, `common_preempt_count`, `common_pid`), or
     /// `None` if this event is not to be recorded here and now.
+    ///
+    /// # Safety
+    /// The calling thread is in a read section (`rcu::read`), as probes are.
     #[inline(always)]
-    pub fn begin(&self) -> Option<u64> {
-        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+    pub unsafe fn begin(&self) -> Option<u64> {
+        if self.state.load(Ordering::Relaxed) != bit::ENABLED {
             return None;
         }
-        Some(task::current().head() | u64::from(self.id))
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        Some(task.head() | self.id)
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -149,14 +153,14 @@ impl EventFile {
     ///
     /// # Safety
     /// `payload` points to `len` bytes of a complete record, aligned to 8; the 4 bytes before it are writable, up to 15
-    /// bytes behind it readable.
+    /// bytes behind it readable. The read section that `begin` asked for has not been left.
     #[inline(always)]
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
-        // SAFETY: `begin` has asked for it on this thread
+        // SAFETY: the caller's promise
         let task = unsafe { task::current_in_section() };
         if task.is_plain(self.cmdlines.generation()) {
             // SAFETY: the caller's promise is what `append` asks for
-            unsafe { self.buffer.append::<LEN>(payload, len) };
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         } else {
             // SAFETY: the caller's promise
             unsafe { self.commit_unusual(payload, len) };
@@ -187,12 +191,12 @@ impl EventFile {
     #[cold]
     #[inline(never)]
     fn remember(&self) {
-        let state = self.state.load(Ordering::Relaxed);
+        let names = self.names.load(Ordering::Relaxed);
         let generation = self.cmdlines.generation();
         let task = task::current();
         task.refresh_comm();
-        let name = (state & bit::RECORD_CMD != 0).then(|| task.comm());
-        let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
+        let name = (names & names::CMD != 0).then(|| task.comm());
+        let tgid = (names & names::TGID != 0).then(|| task.tgid());
         if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
             task.set_saved(generation);
         }

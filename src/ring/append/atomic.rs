@@ -188,6 +188,7 @@ unsafe fn cross(
     {
         return None;
     }
+    ring.new_slot(new);
     ring.stamp(slot, now);
     // SAFETY: the page is new and its beginning ours
     unsafe { write(ring, slot, 0, 0, request) };
