@@ -61,8 +61,22 @@ impl Table {
         table
     }
 
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_os = "linux",
+        not(miri),
+        not(loom)
+    ))]
     /// In the head's `pages`: rings are written by fast reservations, the CPU's number comes from `rdpid`.
     pub(super) const RDPID: u32 = 3;
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_os = "linux",
+        not(miri),
+        not(loom)
+    ))]
     /// The same from `rdtscp`.
     pub(super) const RDTSCP: u32 = 1;
 
