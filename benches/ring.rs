@@ -103,6 +103,7 @@ fn main() {
     let tsc = || {
         Variant::new("rdtsc", |n| {
             passes(n, |_, _| {
+                // SAFETY: reads a counter
                 _ = black_box(unsafe { core::arch::x86_64::_rdtsc() })
             })
         })

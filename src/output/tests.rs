@@ -22,6 +22,16 @@ crate::define_event_trace!(
     TP_printk("a={} s={}", __entry.a, __entry.s)
 );
 
+crate::define_event_trace!(
+    anew,
+    TP_system(output_test2),
+    TP_PROTO(a: u32),
+    TP_STRUCT__entry{ a: u32 },
+    TP_fast_assign{ a: a },
+    TP_ident(__entry),
+    TP_printk("a={}", __entry.a)
+);
+
 fn tracing() -> alloc::sync::Arc<Tracing> {
     Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto).expect("memory")
 }
@@ -113,7 +123,8 @@ fn pipe_consumes() {
     drop(pipe);
     top.claim_pipe(Some(0)).expect("free again");
     top.set_on(true);
-    top.set_option(TraceOption::Markers, false);
+    top.set_option(TraceOption::Markers, false)
+        .expect("takes it");
     assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EINVAL);
 }
 
@@ -144,5 +155,66 @@ fn headers() {
             .unwrap_err()
             .errno,
         Errno::EINVAL
+    );
+}
+
+#[test]
+fn names_are_remembered_anew() {
+    let tracing = tracing();
+    let (top, cmdlines) = (tracing.top(), tracing.cmdlines());
+    let other = tracing.make(b"anew").expect("new");
+    top.set_event(b"output_test2:anew").expect("exists");
+    let task = Task::new(4_300_000, 4_299_999, "anew");
+    let remembered = || {
+        task.run(|| trace_anew(1));
+        cmdlines.get(4_300_000).map(|saved| saved.tgid)
+    };
+    assert_eq!(remembered(), Some(0));
+    cmdlines.resize(10_000).expect("enough memory");
+    assert_eq!(cmdlines.get(4_300_000), None);
+    assert_eq!(remembered(), Some(0), "an emptied table is filled again");
+    top.set_option(TraceOption::RecordTgid, true)
+        .expect("takes it");
+    assert_eq!(remembered(), Some(4_299_999));
+    cmdlines.resize(7_000).expect("enough memory");
+    other
+        .set_option(TraceOption::RecordTgid, true)
+        .expect("takes it");
+    assert_eq!(remembered(), Some(4_299_999), "whatever instance asks");
+    tracing.remove(b"anew").expect("not in use");
+}
+
+#[inline(never)]
+fn traced_from_here() {
+    trace_whole_way(1, "deep");
+    core::hint::black_box(());
+}
+
+#[test]
+fn stacks() {
+    let tracing = tracing();
+    let top = tracing.top();
+    top.write_options(b"stacktrace").expect("an option");
+    top.write_options(b"userstacktrace").expect("an option");
+    top.set_event(b"output_test:whole_way").expect("exists");
+    traced_from_here();
+    let seen = text(&mut TraceReader::new(top, None));
+    let at = |what: &str| {
+        seen.find(what)
+            .unwrap_or_else(|| panic!("no {what} in {seen}"))
+    };
+    assert!(
+        at("whole_way: a=1 s=deep") < at("<stack trace>\n => "),
+        "{seen}"
+    );
+    assert!(
+        at("<stack trace>\n => ") < at("<user stack trace>\n =>  <0000"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains(
+            "=> utracefs::output::tests::traced_from_here\n => utracefs::output::tests::stacks"
+        ),
+        "{seen}"
     );
 }

@@ -63,7 +63,7 @@ fn word(id: u32, number: u32, i: usize) -> u32 {
 fn put(id: u32, number: u32) -> bool {
     let mut record = [0u32; 1100];
     let pick = number as usize * 7 + id as usize;
-    let len = if pick % 1009 == 0 {
+    let len = if pick.is_multiple_of(1009) {
         4000
     } else {
         24 + 4 * (pick % 31)
@@ -366,7 +366,7 @@ fn run(plan: Plan, seconds: f64) {
                     let mut iter = Iter::new(&buffer, judge.cpu);
                     let mut left = 3000;
                     while let Some(record) = iter.next() {
-                        if clocks % 2 != 0 || CLOCKS.load(SeqCst) != clocks {
+                        if !clocks.is_multiple_of(2) || CLOCKS.load(SeqCst) != clocks {
                             judge.new_clock();
                         }
                         judge.record(record.ts, record.payload);

@@ -55,6 +55,7 @@ pub const fn pipe<C: Context, F: Pipe<C>>() -> Entry<C> {
         seek: Seek::None,
         holds: true,
         flush: true,
+        finishes: false,
         parallel: false,
         pages: false,
         exists: |_| true,
