@@ -92,7 +92,7 @@ fn traced(workload: &str, ops: u64, systems: &[&str]) -> Vec<Line> {
 #[test]
 fn the_scheduler_as_text() {
     let _alone = alone();
-    let lines = traced("sched", 40, &["sched"]);
+    let lines = traced("sched", 40, &["sched", "signal"]);
     let mut running: HashMap<u32, String> = HashMap::new();
     let mut count: HashMap<String, u32> = HashMap::new();
     for line in &lines {
@@ -125,6 +125,18 @@ fn the_scheduler_as_text() {
     assert_eq!(count["sched_process_fork"], 151);
     assert_eq!(count["sched_process_exit"], 151);
     assert_eq!(count["sched_process_free"], 151);
+    // All but init, whose parent is the idle task.
+    assert_eq!(count["signal_generate"], 150);
+    let signal = lines.iter().find(|l| l.name() == "signal_generate");
+    let signal = signal.expect("just counted");
+    assert_eq!(signal.flags, "d..2.", "{}", signal.text);
+    assert!(
+        signal
+            .text
+            .starts_with("signal_generate: sig=17 errno=0 code=1 comm="),
+        "{}",
+        signal.text
+    );
     assert_eq!(count["sched_process_exec"], 130);
     assert_eq!(count["sched_process_wait"], 130);
     assert_eq!(count["sched_wakeup_new"], 151);

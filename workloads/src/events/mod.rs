@@ -2,6 +2,7 @@
 
 pub mod raw_syscalls;
 pub mod sched;
+pub mod signal;
 pub mod syscalls;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::events::sched::{
     trace_sched_process_exec, trace_sched_process_exit, trace_sched_process_fork,
     trace_sched_process_wait,
 };
+use crate::events::signal::{Sent, trace_signal_generate};
 use crate::pid;
 
 /// Locks that Linux holds where it wakes a parent that waits for a child: the task list's, the signal handlers', the
@@ -296,10 +297,19 @@ fn notify(local: &Local, task: &Arc<Green>, status: i32) {
         parent.task.clone(),
     );
     // Still under the list's lock: the parent looks for zombies under it before it sleeps.
+    let sigchld = |sent| {
+        let send = || trace_signal_generate(libc::SIGCHLD, libc::CLD_EXITED, &parent, true, sent);
+        local.atomically(HELD_AT_SIGNAL, send);
+    };
     if waits {
+        sigchld(Sent::Ignored);
         local.wake(&parent, HELD_AT_EXIT);
     } else if parent.wants_sigchld.load(Ordering::SeqCst) {
+        // Linux wakes whoever is to handle it before the event
         local.wake(&parent, HELD_AT_SIGNAL);
+        sigchld(Sent::Delivered);
+    } else {
+        sigchld(Sent::Ignored);
     }
 }
 

@@ -1,0 +1,43 @@
+//! Signals.
+
+use utracefs::define_event_trace;
+use utracefs::event::field_type::Chars;
+
+use crate::machine::Green;
+
+/// What becomes of a signal that is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// Its handler will run.
+    Delivered = 0,
+    /// Nobody handles it.
+    Ignored = 1,
+}
+
+define_event_trace!(
+    /// A signal is sent to a task; `group`: to its process.
+    signal_generate,
+    TP_system(signal),
+    TP_PROTO(sig: i32, code: i32, task: &Green, group: bool, result: Sent),
+    TP_STRUCT__entry {
+        sig: i32,
+        errno: i32,
+        code: i32,
+        comm: Chars<16>,
+        pid: i32 as "pid_t",
+        group: i32,
+        result: i32,
+    },
+    TP_fast_assign {
+        sig: sig,
+        errno: 0,
+        code: code,
+        comm: task.comm(),
+        pid: task.pid(),
+        group: i32::from(group),
+        result: result as i32,
+    },
+    TP_ident(__entry),
+    TP_printk(c: "sig=%d errno=%d code=%d comm=%s pid=%d grp=%d res=%d",
+        REC->sig, REC->errno, REC->code, REC->comm, REC->pid, REC->group, REC->result)
+);
