@@ -7,6 +7,8 @@ pub mod base;
 #[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
+pub mod filter;
+#[cfg(not(loom))]
 pub mod instance;
 #[cfg(not(loom))]
 #[macro_use]
@@ -14,6 +16,8 @@ mod macros;
 #[cfg(not(loom))]
 pub mod output;
 pub mod ring;
+#[cfg(not(loom))]
+pub mod trigger;
 
 #[cfg(not(loom))]
 pub use event::field_type::{Chars, DynArray, DynStr};

@@ -35,6 +35,7 @@ pub static INSTANCE: DirSpec<Arc<TraceArray>> = DirSpec {
     flat: false,
     entries: &[
         dir("per_cpu", &PER_CPU),
+        list::<_, ErrorLog>(),
         dir("options", &OPTIONS),
         value::<_, TracingOn>(),
         value::<_, TraceClock>(),

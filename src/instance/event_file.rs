@@ -1,21 +1,25 @@
 //! One event in one instance: whether it is enabled there, and the way of a record from the probe into the buffer.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ptr;
 
 use super::cmdlines::Cmdlines;
 use super::trace_array::TraceArray;
+use super::triggers::Triggers;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::parse;
-use crate::base::sync::{AtomicU32, Mutex, Ordering};
+use crate::base::rcu::Garbage;
+use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
-use crate::event::tracepoint::{Changes, Probe};
+use crate::event::tracepoint::{Changes, Probe, Tracepoint};
+use crate::filter::{Filter, Now};
 use crate::ring::Buffer;
 
 /// Bits of [`EventFile::state`].
 mod bit {
-    /// Recording into this instance was asked for.
+    /// The event is hooked: its probe is registered.
     pub const ENABLED: u32 = 1;
     /// The instance remembers task names.
     pub const RECORD_CMD: u32 = 2;
@@ -23,6 +27,12 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Record nothing: it was not asked for, only triggers want the event.
+    pub const SOFT_DISABLED: u32 = 64;
+    /// Triggers keep the event hooked.
+    pub const SOFT_MODE: u32 = 128;
+    /// The event has triggers.
+    pub const TRIGGERS: u32 = 256;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -40,6 +50,13 @@ pub struct EventFile {
     plain: AtomicU32,
     /// Serialises what decides about `plain`.
     settling: Mutex<()>,
+    /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
+    filter: AtomicPtr<Filter>,
+    /// What `filter` reads, without the newline at the end: a filter, or why one was refused. Empty: no filter.
+    filter_text: Mutex<Vec<u8>>,
+    triggers: Triggers,
+    /// How many want the event hooked, recorded or not. Changed under the instance's event lock.
+    hooks: AtomicU32,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -60,6 +77,10 @@ impl EventFile {
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
+            filter: AtomicPtr::new(ptr::null_mut()),
+            filter_text: Mutex::default(),
+            triggers: Triggers::new(),
+            hooks: AtomicU32::new(0),
             buffer,
             cmdlines,
             event,
@@ -74,7 +95,8 @@ impl EventFile {
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = false;
+        let special =
+            !self.filter.load(Ordering::Relaxed).is_null() || !self.triggers.is_empty();
         let plain = if special {
             SPECIAL
         } else {
@@ -93,68 +115,177 @@ impl EventFile {
         self.array.upgrade()
     }
 
-    /// Whether the event is recorded in this instance.
+    /// Whether the event is hooked in this instance: recorded, or wanted by triggers.
     pub fn is_enabled(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & bit::ENABLED != 0
+        self.has(bit::ENABLED)
     }
 
-    /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2).
+    fn has(&self, bits: u32) -> bool {
+        self.state.load(Ordering::Relaxed) & bits != 0
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2): whether the event is
+    /// recorded, and `*` if triggers keep it hooked.
     pub fn enable_text(&self) -> &'static str {
-        if self.is_enabled() { "1" } else { "0" }
+        let state = self.state.load(Ordering::Relaxed);
+        let records = state & (bit::ENABLED | bit::SOFT_DISABLED) == bit::ENABLED;
+        match (records, state & (bit::SOFT_MODE | bit::SOFT_DISABLED) != 0) {
+            (false, false) => "0",
+            (true, false) => "1",
+            (false, true) => "0*",
+            (true, true) => "1*",
+        }
     }
 
     /// Switches recording; the tracepoint follows when `changes` is committed. Called under the instance's event lock.
     pub(super) fn set_enabled(self: &Arc<Self>, on: bool, changes: &mut Changes) -> Result<()> {
-        if self.is_enabled() == on {
-            return Ok(());
-        }
-        let Some(decl) = self.event.decl else {
-            return Err(Error::new(Errno::EINVAL));
-        };
-        let probe = Probe {
-            func: decl.probe,
-            data: Arc::as_ptr(self).cast(),
-        };
         if on {
-            self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
-            // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
-            if let Err(e) = unsafe { changes.register(decl.tracepoint, probe) } {
-                self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
+            self.set_bit(bit::SOFT_DISABLED, false);
+            self.register(changes)
+        } else if self.has(bit::SOFT_MODE) {
+            self.set_bit(bit::SOFT_DISABLED, true);
+            Ok(())
+        } else {
+            self.unregister(changes)
+        }
+    }
+
+    /// Triggers want the event hooked, once more; whether it is recorded stays as it is. As above.
+    pub(super) fn hook(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.hooks.load(Ordering::Relaxed) == 0 {
+            let records = self.is_enabled();
+            self.set_bit(bit::SOFT_MODE, true);
+            self.set_bit(bit::SOFT_DISABLED, !records);
+            if let Err(e) = self.register(changes) {
+                self.set_bit(bit::SOFT_MODE | bit::SOFT_DISABLED, false);
                 return Err(e);
             }
-        } else {
-            // a probe that is still running writes nothing any more
-            self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
-            changes.unregister(decl.tracepoint, probe)?;
+        }
+        self.hooks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// One of them does not any more. When none does, the event stays hooked if it is recorded. As above; no trigger that
+    /// is gone is still running.
+    pub(super) fn unhook(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.hooks.fetch_sub(1, Ordering::Relaxed) != 1 {
+            return Ok(());
+        }
+        let records = !self.has(bit::SOFT_DISABLED);
+        self.set_bit(bit::SOFT_MODE, false);
+        let done = match records {
+            true => Ok(()),
+            false => self.unregister(changes),
+        };
+        self.set_bit(bit::SOFT_DISABLED, false);
+        done
+    }
+
+    fn probe(&self) -> Option<(&'static Tracepoint, Probe)> {
+        let decl = self.event.decl?;
+        let probe = Probe {
+            func: decl.probe,
+            data: ptr::from_ref(self).cast(),
+        };
+        Some((decl.tracepoint, probe))
+    }
+
+    /// Registers the probe, unless it is. An event without a tracepoint needs none.
+    fn register(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.is_enabled() {
+            return Ok(());
+        }
+        self.set_bit(bit::ENABLED, true);
+        if let Some((tracepoint, probe)) = self.probe() {
+            // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
+            if let Err(e) = unsafe { changes.register(tracepoint, probe) } {
+                self.set_bit(bit::ENABLED, false);
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    fn unregister(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if !self.is_enabled() {
+            return Ok(());
+        }
+        // a probe that is still running writes nothing any more
+        self.set_bit(bit::ENABLED, false);
+        if let Some((tracepoint, probe)) = self.probe() {
+            changes.unregister(tracepoint, probe)?;
             // running probes may hold this file for one more grace period
             changes.defer(self.clone());
         }
         Ok(())
     }
 
+    // Triggers
+
+    pub(super) fn triggers(&self) -> &Triggers {
+        &self.triggers
+    }
+
+    /// The list of triggers is another now.
+    pub(super) fn triggers_changed(&self) {
+        self.set_bit(bit::TRIGGERS, !self.triggers.is_empty());
+        self.settle();
+    }
+
+    /// For triggers of other events: whether this one, which they keep hooked, is recorded from now on. Returns whether
+    /// that is a change.
+    pub fn record_softly(&self, on: bool) -> bool {
+        let before = match on {
+            true => self
+                .state
+                .fetch_and(!bit::SOFT_DISABLED, Ordering::Relaxed),
+            false => self.state.fetch_or(bit::SOFT_DISABLED, Ordering::Relaxed),
+        };
+        (before & bit::SOFT_DISABLED == 0) != on
+    }
+
+    /// Whether it is recorded, as [`record_softly`](Self::record_softly) sets it.
+    pub fn records_softly(&self) -> bool {
+        !self.has(bit::SOFT_DISABLED)
+    }
+
     /// Which of names and process ids the instance remembers.
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
-        let set = |on, bit| {
-            if on {
-                self.state.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                self.state.fetch_and(!bit, Ordering::Relaxed);
-            }
+        self.set_bit(bit::RECORD_CMD, cmd);
+        self.set_bit(bit::RECORD_TGID, tgid);
+    }
+
+    /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
+    pub fn filter(&self) -> Vec<u8> {
+        let text = self.filter_text.lock();
+        let mut shown = match text.is_empty() {
+            true => Vec::from(b"none"),
+            false => text.clone(),
         };
-        set(cmd, bit::RECORD_CMD);
-        set(tgid, bit::RECORD_TGID);
+        shown.push(b'\n');
+        shown
     }
 
-    /// What `filter` reads.
-    pub fn filter(&self) -> String {
-        String::from("none\n")
-    }
-
-    /// Sets the filter: `0` clears it, no other text is understood yet and gets `EINVAL`.
-    pub fn set_filter(&self, input: &[u8]) -> Result<()> {
-        match parse::trim(input) {
-            b"0" => Ok(()),
-            _ => Err(Error::new(Errno::EINVAL)),
+    /// Puts a filter in the place of the one before, or none, with what `filter` reads from now on. The former goes to the
+    /// garbage.
+    pub(super) fn put_filter(&self, filter: Option<Filter>, text: Vec<u8>, garbage: &mut Garbage) {
+        let new = filter.map_or(ptr::null_mut(), |f| Box::into_raw(Box::new(f)));
+        let mut shown = self.filter_text.lock();
+        *shown = text;
+        let old = self.filter.swap(new, Ordering::AcqRel);
+        drop(shown);
+        self.settle();
+        if !old.is_null() {
+            // SAFETY: from `Box::into_raw`, here or earlier, and the exchange made it ours to give away
+            garbage.add(unsafe { Box::from_raw(old) });
         }
     }
 
@@ -162,10 +293,21 @@ impl EventFile {
     /// `None` if this event is not to be recorded here and now.
     #[inline(always)]
     pub fn begin(&self) -> Option<u64> {
-        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & (bit::ENABLED | bit::OFF | bit::SOFT_DISABLED) != bit::ENABLED
+            && !Self::begins_all_the_same(state)
+        {
             return None;
         }
         Some(task::current().head() | u64::from(self.id))
+    }
+
+    /// Whether an event that is not recorded is wanted all the same.
+    #[cold]
+    #[inline(never)]
+    fn begins_all_the_same(state: u32) -> bool {
+        let triggers = bit::ENABLED | bit::TRIGGERS;
+        state & (triggers | bit::OFF) == triggers
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -197,10 +339,45 @@ impl EventFile {
     #[cold]
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
+        let section = self.triggers.section();
+        let fired = {
+            // SAFETY: the caller's promise
+            let record = unsafe { core::slice::from_raw_parts(payload, len) };
+            let mut fired = self.triggers.fire(
+                self,
+                record,
+                || self.buffer.is_recording(),
+                &section,
+            );
+            fired.let_in &= self.keeps(record);
+            fired
+        };
+        if fired.let_in {
+            // SAFETY: the caller's promise
+            unsafe { self.record(payload, len) };
+        }
+        fired.finish(self);
+    }
+
+    /// Whether a record is kept, triggers apart. Called inside a read section.
+    fn keeps(&self, record: &[u8]) -> bool {
+        if self.has(bit::SOFT_DISABLED) {
+            return false;
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: the read section keeps the filter
+        filter.is_null() || unsafe { (*filter).matches(record, &Now::default()) }
+    }
+
+    /// Appends a record and what goes with it.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    unsafe fn record(&self, payload: *mut u8, len: usize) {
         let task = task::current();
         match task.place() {
             Some(place) => {
-                // SAFETY: as in `commit`
+                // SAFETY: the caller's promise
                 let record = unsafe { core::slice::from_raw_parts(payload, len) };
                 self.buffer
                     .append_at(place.cpu.map(|c| c as usize), place.time, record);
@@ -225,6 +402,16 @@ impl EventFile {
         let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
         if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
             task.set_saved(generation);
+        }
+    }
+}
+
+impl Drop for EventFile {
+    fn drop(&mut self) {
+        let filter = *self.filter.get_mut();
+        if !filter.is_null() {
+            // SAFETY: from `Box::into_raw`; whoever dropped the last reference saw to it that no probe is running
+            drop(unsafe { Box::from_raw(filter) });
         }
     }
 }

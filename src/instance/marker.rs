@@ -1,7 +1,8 @@
 //! `trace_marker`: text from programs, recorded as `ftrace:print` (Documentation/trace/ftrace.rst).
 
+use super::event_file::EventFile;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::task::Task;
+use crate::base::task::{self, Task};
 use crate::event::registry::PRINT_ID;
 use crate::ring::Buffer;
 
@@ -28,7 +29,13 @@ pub fn mark_write_ip() -> u64 {
 /// Records `text` for `writer`, on the CPU and at the time its place gives or here and now. Returns the bytes taken.
 ///
 /// Text up to a NUL counts; a newline is added where it is missing. A buffer that does not record: `EBADF`.
-pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize> {
+/// The triggers of `print`, the event's file, see the text as it was written.
+pub(super) fn write(
+    buffer: &Buffer,
+    print: &EventFile,
+    writer: &Task,
+    text: &[u8],
+) -> Result<usize> {
     if !buffer.is_recording() {
         return Err(Error::new(Errno::EBADF));
     }
@@ -39,17 +46,24 @@ pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize
     record[8..16].copy_from_slice(&mark_write_ip().to_ne_bytes());
     record[FIELDS..FIELDS + text.len()].copy_from_slice(text);
     let mut len = FIELDS + text.len();
+    let _writer = task::enter(writer);
+    let section = print.triggers().section();
+    let fired = print
+        .triggers()
+        .fire(print, &record[..len + 1], || true, &section);
     if text.last() != Some(&b'\n') {
         record[len] = b'\n';
         len += 1;
     }
     len += 1; // the NUL
     let place = writer.place().unwrap_or_default();
-    match buffer.append_at(
+    let done = buffer.append_at(
         place.cpu.map(|c| c as usize),
         place.time,
         &record[..len.next_multiple_of(4)],
-    ) {
+    );
+    fired.finish(print);
+    match done {
         true => Ok(text.len()),
         false => Err(Error::new(Errno::EBADF)),
     }

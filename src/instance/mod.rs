@@ -6,9 +6,11 @@ pub mod error_log;
 pub mod event_file;
 pub mod marker;
 pub mod options;
+pub mod recording;
 pub mod set_event;
 pub mod trace_array;
 pub mod tracing;
+pub mod triggers;
 
 pub use event_file::EventFile;
 pub use options::{Option as TraceOption, Options};

@@ -9,14 +9,17 @@ use super::error_log::ErrorLog;
 use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
+use super::recording::Recording;
 use super::set_event::Which;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
-use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::base::rcu::Garbage;
+use crate::base::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::base::task::Task;
-use crate::event::registry::Registry;
+use crate::event::registry::{PRINT_ID, Registry};
 use crate::event::tracepoint::Changes;
+use crate::filter::{self, Filter, Refused};
 use crate::ring::{Buffer, Config};
 
 /// What an `enable` file above the events reads.
@@ -51,13 +54,6 @@ struct Pipes {
     cpus: Vec<usize>,
 }
 
-/// `tracing_on` as its file reads it, and what else keeps recording off.
-struct On {
-    tracing_on: bool,
-    /// Open readers of `trace` that came while pause-on-trace was set.
-    paused: u32,
-}
-
 /// One trace instance.
 ///
 /// Lock order: `events` is taken before the locks of tracepoints; all other locks are leaves.
@@ -74,7 +70,9 @@ pub struct TraceArray {
     events: Mutex<()>,
     errors: Mutex<ErrorLog>,
     pipes: Mutex<Pipes>,
-    on: Mutex<On>,
+    recording: Arc<Recording>,
+    /// The file of `ftrace:print`: nobody enables it, but it has triggers.
+    print: Arc<EventFile>,
     /// Open files that keep the instance from being removed.
     users: AtomicU32,
     removed: AtomicBool,
@@ -94,6 +92,7 @@ impl TraceArray {
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
         );
+        let print = registry.event(PRINT_ID).ok_or(Error::new(Errno::EINVAL))?;
         let array = Arc::new_cyclic(|me: &Weak<TraceArray>| {
             let file = |event: &Arc<_>| {
                 Arc::new(EventFile::new(
@@ -105,6 +104,7 @@ impl TraceArray {
                 ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
+            let print = file(print);
             TraceArray {
                 name: name.into(),
                 by_id: files
@@ -120,10 +120,8 @@ impl TraceArray {
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
-                on: Mutex::new(On {
-                    tracing_on: true,
-                    paused: 0,
-                }),
+                recording: Arc::new(Recording::new(buffer.clone())),
+                print,
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
@@ -134,7 +132,7 @@ impl TraceArray {
 
     /// Something has changed that decides what is special about events: [`EventFile::settle`] for each.
     pub(super) fn settle(&self) {
-        for file in &self.files {
+        for file in self.files.iter().chain([&self.print]) {
             file.settle();
         }
     }
@@ -178,27 +176,24 @@ impl TraceArray {
 
     /// Whether `tracing_on` reads 1.
     pub fn is_on(&self) -> bool {
-        self.on.lock().tracing_on
+        self.recording.is_on()
     }
 
     /// Writes `tracing_on`: whether this instance records. Readers that wait are woken when it goes off.
     pub fn set_on(&self, on: bool) {
-        let mut state = self.on.lock();
-        state.tracing_on = on;
-        self.buffer.set_recording(on && state.paused == 0);
-        drop(state);
-        if !on {
-            self.buffer.wake_all();
-        }
+        self.recording.set(on);
+    }
+
+    /// Whether it records, for who switches it from a probe.
+    pub fn recording(&self) -> &Arc<Recording> {
+        &self.recording
     }
 
     /// A reader opens `trace`: while pause-on-trace is set nothing is recorded until the guard is dropped.
     pub fn pause(self: &Arc<Self>) -> Pause {
         let paused = self.options.get(TraceOption::PauseOnTrace);
         if paused {
-            let mut state = self.on.lock();
-            state.paused += 1;
-            self.buffer.set_recording(false);
+            self.recording.pause();
         }
         Pause {
             array: paused.then(|| self.clone()),
@@ -273,10 +268,24 @@ impl TraceArray {
         if !self.options.get(TraceOption::Markers) {
             return Err(Error::new(Errno::EINVAL));
         }
-        marker::write(&self.buffer, writer, text)
+        marker::write(&self.buffer, &self.print, writer, text)
     }
 
     // Events
+
+    /// Serialises what changes which events are hooked.
+    pub(super) fn event_lock(&self) -> MutexGuard<'_, ()> {
+        self.events.lock()
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    /// The file of `ftrace:print`, which is not among [`files`](Self::files).
+    pub(super) fn print_file(&self) -> &Arc<EventFile> {
+        &self.print
+    }
 
     /// The event files in the order of `available_events`.
     pub fn files(&self) -> &[Arc<EventFile>] {
@@ -335,10 +344,64 @@ impl TraceArray {
         }
     }
 
+    /// Writes `filter` of an event: its records are kept if they pass. `0`: all are.
+    ///
+    /// What is refused takes the former filter away, and the file reads why; the error is in `error_log`. `EINVAL` for
+    /// most, `EPERM`, `ENOENT` and `ESRCH` for some errors; a text of 4096 bytes changes nothing (`EINVAL`).
+    pub fn set_filter(&self, file: &EventFile, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        let refused = self.apply_filter(file, text, &mut garbage, |refused| refused);
+        garbage.retire();
+        match refused {
+            Some(refused) => Err(Error::new(refused.errno)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes `filter` of a system: that of all its events. Those that cannot take it have none then, and their files
+    /// say so; that is no error, even if it is all of them.
+    pub fn set_system_filter(&self, system: &str, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        for file in self.files.iter().filter(|f| f.event().system == system) {
+            self.apply_filter(file, text, &mut garbage, |_| Refused::NOT_APPLICABLE);
+        }
+        garbage.retire();
+        Ok(())
+    }
+
+    /// Gives a file its filter, or the reason why it has none, as `reason` has it.
+    fn apply_filter(
+        &self,
+        file: &EventFile,
+        text: &[u8],
+        garbage: &mut Garbage,
+        reason: fn(Refused) -> Refused,
+    ) -> Option<Refused> {
+        if filter::is_none(text) {
+            file.put_filter(None, Vec::new(), garbage);
+            return None;
+        }
+        match Filter::compile(text, &file.event().fields) {
+            Ok(filter) => {
+                file.put_filter(Some(filter), text.into(), garbage);
+                None
+            }
+            Err(refused) => {
+                let refused = reason(refused);
+                file.put_filter(None, refused.show(text), garbage);
+                let now = ClockId::Local.now();
+                self.errors.lock().add(now, &refused.caret(), text);
+                Some(refused)
+            }
+        }
+    }
+
     /// Sets all files that `which` picks, with one patch of the code for all; returns how many it picked.
     fn enable_which(&self, on: bool, which: impl Fn(&Arc<EventFile>) -> bool) -> Result<usize> {
         let _lock = self.events.lock();
-        if on && self.removed.load(Ordering::Relaxed) {
+        if on && self.is_removed() {
             return Err(Error::new(Errno::ENODEV));
         }
         let mut changes = Changes::new();
@@ -374,6 +437,10 @@ impl TraceArray {
             self.removed.store(false, Ordering::Release);
             return Err(Error::new(Errno::EBUSY));
         }
+        {
+            let _lock = self.events.lock();
+            self.remove_all_triggers()?;
+        }
         self.enable_all(None, false)?;
         self.buffer.set_recording(false);
         self.buffer.wake_all();
@@ -401,7 +468,16 @@ impl TraceArray {
 impl Drop for TraceArray {
     fn drop(&mut self) {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
+        let _ = self.remove_all_triggers();
         let _ = self.enable_all(None, false);
+    }
+}
+
+/// The text of a filter in what was written.
+fn filter_text(input: &[u8]) -> Result<&[u8]> {
+    match input.len() < filter::MAX_TEXT {
+        true => Ok(filter::text(input)),
+        false => Err(Error::new(Errno::EINVAL)),
     }
 }
 
@@ -413,11 +489,7 @@ pub struct Pause {
 impl Drop for Pause {
     fn drop(&mut self) {
         if let Some(array) = &self.array {
-            let mut state = array.on.lock();
-            state.paused -= 1;
-            array
-                .buffer
-                .set_recording(state.tracing_on && state.paused == 0);
+            array.recording.resume();
         }
     }
 }

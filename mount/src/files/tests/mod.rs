@@ -1,5 +1,6 @@
 //! Every control file, without a mount: what it reads, takes and refuses.
 
+mod filter;
 mod output;
 
 use std::ops::Deref;
@@ -122,6 +123,7 @@ fn the_tree() {
         "saved_cmdlines",
         "README",
         "per_cpu",
+        "error_log",
         "options",
         "tracing_on",
         "trace_clock",
@@ -139,7 +141,7 @@ fn the_tree() {
     ];
     assert_eq!(local.ls("").unwrap(), top);
     local.mkdir("instances/a").unwrap();
-    assert_eq!(local.ls("instances/a").unwrap(), top[3..17]);
+    assert_eq!(local.ls("instances/a").unwrap(), top[3..18]);
     let all = |names: &[&str], mode: u16| {
         for name in names {
             for path in [name.to_string(), format!("instances/a/{name}")] {
@@ -166,6 +168,7 @@ fn the_tree() {
             "current_tracer",
             "set_event",
             "buffer_size_kb",
+            "error_log",
         ],
         0o640,
     );
@@ -534,35 +537,6 @@ fn set_event() {
         Some(Errno::EINVAL)
     );
     assert_eq!(set(), "");
-}
-
-#[test]
-fn filters() {
-    let (_, local) = local();
-    let bad = Err(Errno::EINVAL);
-    assert_eq!(local.cat("events/files_test/one/filter").unwrap(), "none\n");
-    let system = local.cat("events/files_test/filter").unwrap();
-    assert!(
-        system.starts_with("### global filter ###\n# ") && system.lines().count() == 4,
-        "{system}"
-    );
-    for path in ["events/files_test/one/filter", "events/files_test/filter"] {
-        check_writes(
-            &local,
-            path,
-            &[
-                ("0", Ok(1)),
-                ("0\n", Ok(2)),
-                (" 0 ", Ok(3)),
-                ("a == 1", bad),
-                ("(", bad),
-                ("", bad),
-            ],
-        );
-        let handle = local.open(path, READ).unwrap();
-        local.read(&handle, 0, 2).unwrap();
-        assert_eq!(local.read(&handle, 2, 100).unwrap(), b"", "one-shot");
-    }
 }
 
 #[test]
