@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use core::ptr;
 
 use super::cmdlines::Cmdlines;
+use super::pids::{self, Follow, Pids};
+use super::stacks::Stack;
 use super::trace_array::TraceArray;
-use super::triggers::Triggers;
-use crate::base::error::{Errno, Error, Result};
+use super::triggers::{Happened, Triggers};
+use crate::base::error::Result;
 use crate::base::rcu::Garbage;
+use crate::base::stack::Here;
 use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
@@ -27,12 +30,18 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Record the stack, by names, after the event.
+    pub const STACK: u32 = 16;
+    /// Record the stack, by addresses, after the event.
+    pub const USER_STACK: u32 = 32;
+    /// Not everybody's events are recorded: see [`Pids`](super::Pids).
+    pub const PIDS: u32 = 64;
     /// Record nothing: it was not asked for, only triggers want the event.
-    pub const SOFT_DISABLED: u32 = 64;
+    pub const SOFT_DISABLED: u32 = 128;
     /// Triggers keep the event hooked.
-    pub const SOFT_MODE: u32 = 128;
+    pub const SOFT_MODE: u32 = 256;
     /// The event has triggers.
-    pub const TRIGGERS: u32 = 256;
+    pub const TRIGGERS: u32 = 512;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -61,6 +70,11 @@ pub struct EventFile {
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
     array: Weak<TraceArray>,
+    pids: Arc<Pids>,
+    /// Where a record has the pid of another task that the event concerns.
+    concerned: Option<usize>,
+    /// The file records nothing, it follows tasks.
+    follow: Option<Follow>,
 }
 
 impl EventFile {
@@ -71,6 +85,7 @@ impl EventFile {
         buffer: Arc<Buffer>,
         cmdlines: Arc<Cmdlines>,
         names: (bool, bool),
+        pids: Arc<Pids>,
     ) -> EventFile {
         let file = EventFile {
             id: event.id,
@@ -83,20 +98,62 @@ impl EventFile {
             hooks: AtomicU32::new(0),
             buffer,
             cmdlines,
+            concerned: pids::concerned(&event),
             event,
             array,
+            follow: None,
+            pids,
         };
         file.set_names(names.0, names.1);
-        file.settle();
+        file.pids_changed();
         file
+    }
+
+    /// A file that records nothing, but keeps the lists of pids of `of` true to what tasks do.
+    pub(super) fn follower(
+        event: Arc<Event>,
+        array: Weak<TraceArray>,
+        of: &TraceArray,
+        follow: Follow,
+    ) -> EventFile {
+        let (buffer, cmdlines) = (of.buffer().clone(), of.cmdlines().clone());
+        let mut file = EventFile::new(
+            event,
+            array,
+            buffer,
+            cmdlines,
+            (false, false),
+            of.pids().clone(),
+        );
+        file.follow = Some(follow);
+        file.pids_changed();
+        file
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        self.set_bit(bit::PIDS, self.follow.is_none() && self.pids.are_set());
+        self.settle();
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special =
-            !self.filter.load(Ordering::Relaxed).is_null() || !self.triggers.is_empty();
+        let state = self.state.load(Ordering::Relaxed);
+        let special = state & (bit::STACK | bit::USER_STACK) != 0
+            || state & bit::PIDS != 0 && self.concerned.is_some()
+            || self.follow.is_some()
+            || !self.filter.load(Ordering::Relaxed).is_null()
+            || !self.triggers.is_empty();
         let plain = if special {
             SPECIAL
         } else {
@@ -122,14 +179,6 @@ impl EventFile {
 
     fn has(&self, bits: u32) -> bool {
         self.state.load(Ordering::Relaxed) & bits != 0
-    }
-
-    fn set_bit(&self, bit: u32, on: bool) {
-        if on {
-            self.state.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            self.state.fetch_and(!bit, Ordering::Relaxed);
-        }
     }
 
     /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2): whether the event is
@@ -230,6 +279,10 @@ impl EventFile {
 
     // Triggers
 
+    pub(super) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
     pub(super) fn triggers(&self) -> &Triggers {
         &self.triggers
     }
@@ -244,9 +297,7 @@ impl EventFile {
     /// that is a change.
     pub fn record_softly(&self, on: bool) -> bool {
         let before = match on {
-            true => self
-                .state
-                .fetch_and(!bit::SOFT_DISABLED, Ordering::Relaxed),
+            true => self.state.fetch_and(!bit::SOFT_DISABLED, Ordering::Relaxed),
             false => self.state.fetch_or(bit::SOFT_DISABLED, Ordering::Relaxed),
         };
         (before & bit::SOFT_DISABLED == 0) != on
@@ -261,6 +312,13 @@ impl EventFile {
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
         self.set_bit(bit::RECORD_CMD, cmd);
         self.set_bit(bit::RECORD_TGID, tgid);
+    }
+
+    /// Which stacks are recorded after the event.
+    pub(super) fn set_stacks(&self, kernel: bool, user: bool) {
+        self.set_bit(bit::STACK, kernel);
+        self.set_bit(bit::USER_STACK, user);
+        self.settle();
     }
 
     /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
@@ -294,20 +352,23 @@ impl EventFile {
     #[inline(always)]
     pub fn begin(&self) -> Option<u64> {
         let state = self.state.load(Ordering::Relaxed);
-        if state & (bit::ENABLED | bit::OFF | bit::SOFT_DISABLED) != bit::ENABLED
-            && !Self::begins_all_the_same(state)
-        {
+        const ASKED: u32 = bit::ENABLED | bit::OFF | bit::PIDS | bit::SOFT_DISABLED;
+        if state & ASKED != bit::ENABLED && !self.begin_special(state) {
             return None;
         }
         Some(task::current().head() | u64::from(self.id))
     }
 
-    /// Whether an event that is not recorded is wanted all the same.
+    /// Whether there is to be a record all the same: for triggers, of this task, or maybe for another's sake, who is in the
+    /// record.
     #[cold]
     #[inline(never)]
-    fn begins_all_the_same(state: u32) -> bool {
-        let triggers = bit::ENABLED | bit::TRIGGERS;
-        state & (triggers | bit::OFF) == triggers
+    fn begin_special(&self, state: u32) -> bool {
+        state & (bit::ENABLED | bit::OFF) == bit::ENABLED
+            && (state & bit::SOFT_DISABLED == 0 || state & bit::TRIGGERS != 0)
+            && (state & bit::PIDS == 0
+                || self.concerned.is_some()
+                || self.pids.want(task::current().pid()))
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -332,31 +393,43 @@ impl EventFile {
     /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
     /// is not in the table yet.
     ///
-    /// In this order: triggers, filter, append, stacks, name.
+    /// In this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
     #[cold]
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
+        {
+            // SAFETY: the caller's promise
+            let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+            if let Some(follow) = self.follow {
+                return follow.apply(&self.pids, record);
+            }
+            if let Some(at) = self.concerned
+                && self.has(bit::PIDS)
+                && !self.pids.want(task::current().pid())
+                && !pids::wants_concerned(&self.pids, at, record)
+            {
+                return;
+            }
+        }
+        // the walk begins here, so that the first call that has not returned is the probe's
+        let happened = Happened::new(self, Stack::Here(Here::new()));
         let section = self.triggers.section();
         let fired = {
             // SAFETY: the caller's promise
-            let record = unsafe { core::slice::from_raw_parts(payload, len) };
-            let mut fired = self.triggers.fire(
-                self,
-                record,
-                || self.buffer.is_recording(),
-                &section,
-            );
+            let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+            let records = || self.buffer.is_recording();
+            let mut fired = self.triggers.fire(&happened, record, records, &section);
             fired.let_in &= self.keeps(record);
             fired
         };
         if fired.let_in {
             // SAFETY: the caller's promise
-            unsafe { self.record(payload, len) };
+            unsafe { self.record(payload, len, &happened) };
         }
-        fired.finish(self);
+        fired.finish(&happened);
     }
 
     /// Whether a record is kept, triggers apart. Called inside a read section.
@@ -373,17 +446,22 @@ impl EventFile {
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
-    unsafe fn record(&self, payload: *mut u8, len: usize) {
+    unsafe fn record(&self, payload: *mut u8, len: usize, happened: &Happened<'_>) {
         let task = task::current();
-        match task.place() {
+        let recorded = match task.place() {
             Some(place) => {
                 // SAFETY: the caller's promise
-                let record = unsafe { core::slice::from_raw_parts(payload, len) };
+                let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
                 self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record);
+                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
             }
             // SAFETY: the caller's promise is what `append` asks for
-            None => _ = unsafe { self.buffer.append::<0>(payload, len) },
+            None => unsafe { self.buffer.append::<0>(payload, len) },
+        };
+        let state = self.state.load(Ordering::Relaxed);
+        if recorded && state & (bit::STACK | bit::USER_STACK) != 0 {
+            let (kernel, user) = (state & bit::STACK != 0, state & bit::USER_STACK != 0);
+            happened.record_stacks(kernel, user);
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();

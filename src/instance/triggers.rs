@@ -8,10 +8,12 @@ use alloc::vec::Vec;
 use core::ptr;
 
 use super::event_file::EventFile;
+use super::stacks::{self, Stack};
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::rcu::{self, Guard};
 use crate::base::sync::{AtomicPtr, Ordering};
+use crate::base::task;
 use crate::event::registry::PRINT_ID;
 use crate::event::tracepoint::Changes;
 
@@ -40,8 +42,8 @@ pub trait Trigger: Send + Sync {
     /// Whether it acts for this record.
     fn passes(&self, record: &[u8]) -> bool;
 
-    /// Acts: `file`'s event has happened and its record passes.
-    fn fire(&self, file: &EventFile);
+    /// Acts: the event has happened and its record passes.
+    fn fire(&self, event: &Happened<'_>);
 
     /// Appends what a line of the file `trigger` shows, without the newline.
     fn show(&self, out: &mut Vec<u8>);
@@ -52,6 +54,34 @@ pub trait Trigger: Send + Sync {
     /// Another event of the instance that it switches, which stays hooked for it as long as the trigger is set.
     fn target(&self) -> Option<&Arc<EventFile>> {
         None
+    }
+}
+
+/// An event that happens.
+pub struct Happened<'a> {
+    file: &'a EventFile,
+    stack: Stack,
+}
+
+impl<'a> Happened<'a> {
+    pub(super) fn new(file: &'a EventFile, stack: Stack) -> Happened<'a> {
+        Happened { file, stack }
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &EventFile {
+        self.file
+    }
+
+    /// Records where in the program it happens.
+    pub fn record_stack(&self) {
+        self.record_stacks(true, false);
+    }
+
+    /// The same, in one form or both.
+    pub(super) fn record_stacks(&self, kernel: bool, user: bool) {
+        let buffer = self.file.buffer();
+        stacks::record(buffer, task::current(), &self.stack, kernel, user);
     }
 }
 
@@ -85,14 +115,14 @@ pub(super) struct Fired<'g> {
 
 impl Fired<'_> {
     /// The event is recorded, or is not: calls what is left.
-    pub(super) fn finish(self, file: &EventFile) {
+    pub(super) fn finish(self, event: &Happened<'_>) {
         let Some(list) = self.list.filter(|_| self.late != 0) else {
             return;
         };
         let late = list.triggers.iter().filter(|t| list.is_late(t.as_ref()));
         for (place, trigger) in late.take(64).enumerate() {
             if self.late >> place & 1 != 0 {
-                trigger.fire(file);
+                trigger.fire(event);
             }
         }
     }
@@ -146,7 +176,7 @@ impl Triggers {
     /// `section` is open if there are triggers.
     pub(super) fn fire<'g>(
         &self,
-        file: &EventFile,
+        event: &Happened<'_>,
         record: &[u8],
         records: impl Fn() -> bool,
         section: &'g Option<Guard>,
@@ -165,7 +195,7 @@ impl Triggers {
             if !trigger.is_filtered() || trigger.passes(record) {
                 match late {
                     true => fired.late |= 1 << place,
-                    false => trigger.fire(file),
+                    false => trigger.fire(event),
                 }
             }
             place += u32::from(late);

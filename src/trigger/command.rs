@@ -46,7 +46,9 @@ pub(super) fn split<'a>(text: &'a [u8], separators: &[u8]) -> (&'a [u8], Option<
 
 /// Without white space at the beginning.
 pub(super) fn skip_spaces(text: &[u8]) -> &[u8] {
-    let spaces = text.iter().take_while(|b| crate::base::parse::is_space(**b));
+    let spaces = text
+        .iter()
+        .take_while(|b| crate::base::parse::is_space(**b));
     &text[spaces.count()..]
 }
 
@@ -108,11 +110,7 @@ impl<'a> Parsed<'a> {
     }
 
     /// The trigger that it asks for.
-    pub(super) fn make(
-        self,
-        array: &TraceArray,
-        file: &EventFile,
-    ) -> Result<Arc<dyn Trigger>> {
+    pub(super) fn make(self, array: &TraceArray, file: &EventFile) -> Result<Arc<dyn Trigger>> {
         let count = match self.number {
             None => Count::UNLIMITED,
             Some(number) => unsigned(split(number, b":").0)?,

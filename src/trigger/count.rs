@@ -17,11 +17,6 @@ impl Count {
         Count(AtomicU64::new(count))
     }
 
-    /// Whether it still acts.
-    pub(super) fn is_left(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
-    }
-
     /// Acts if it still does, and counts that if `act` says that it changed something. Of several threads, as many act
     /// as the count says.
     pub(super) fn spend(&self, act: impl FnOnce() -> bool) {
@@ -70,10 +65,7 @@ pub(super) fn unsigned(text: &[u8]) -> Result<u64> {
         let digit = char::from(*digit)
             .to_digit(base)
             .ok_or(Error::new(Errno::EINVAL))?;
-        value = value.and_then(|v| {
-            v.checked_mul(base.into())?
-                .checked_add(digit.into())
-        });
+        value = value.and_then(|v| v.checked_mul(base.into())?.checked_add(digit.into()));
     }
     value.ok_or(Error::new(Errno::ERANGE))
 }
@@ -85,7 +77,11 @@ mod tests {
     #[test]
     fn numbers() {
         fn check(text: &str, expected: core::result::Result<u64, Errno>) {
-            assert_eq!(unsigned(text.as_bytes()).map_err(|e| e.errno), expected, "{text}");
+            assert_eq!(
+                unsigned(text.as_bytes()).map_err(|e| e.errno),
+                expected,
+                "{text}"
+            );
         }
         check("0", Ok(0));
         check("3", Ok(3));
@@ -117,7 +113,6 @@ mod tests {
             });
         }
         assert_eq!((done, shown(&count)), (3, "count=0".into()));
-        assert!(!count.is_left());
         let count = Count::new(Count::UNLIMITED);
         count.spend(|| true);
         assert_eq!(shown(&count), "unlimited");

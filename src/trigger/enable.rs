@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::command::{Command, Common, common};
 use crate::base::error::{Errno, Error, Result};
-use crate::instance::triggers::{Kind, Trigger, When};
+use crate::instance::triggers::{Happened, Kind, Trigger, When};
 use crate::instance::{EventFile, TraceArray};
 
 /// The commands.
@@ -65,9 +65,11 @@ impl Trigger for Switch {
         When::Before
     }
 
-    fn fire(&self, _: &EventFile) {
+    fn fire(&self, _: &Happened<'_>) {
         if self.target.records_softly() != self.on {
-            self.common.count.spend(|| self.target.record_softly(self.on));
+            self.common
+                .count
+                .spend(|| self.target.record_softly(self.on));
         }
     }
 

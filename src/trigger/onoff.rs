@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::command::{Command, Common, common};
 use crate::base::error::Result;
 use crate::instance::recording::Recording;
-use crate::instance::triggers::{Kind, Trigger, When};
+use crate::instance::triggers::{Happened, Kind, Trigger, When};
 use crate::instance::{EventFile, TraceArray};
 
 /// The commands.
@@ -56,7 +56,7 @@ impl Trigger for Switch {
         if self.on { When::Before } else { When::After }
     }
 
-    fn fire(&self, _: &EventFile) {
+    fn fire(&self, _: &Happened<'_>) {
         if self.recording.is_on() != self.on {
             self.common.count.spend(|| self.recording.set(self.on));
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::command::{Command, Common, common};
 use crate::base::error::Result;
-use crate::instance::triggers::{Kind, Trigger, When};
+use crate::instance::triggers::{Happened, Kind, Trigger, When};
 use crate::instance::{EventFile, TraceArray};
 use crate::ring::Buffer;
 
@@ -44,7 +44,7 @@ impl Trigger for Swap {
     }
 
     /// Without a snapshot (it was freed since) there is nothing to swap with.
-    fn fire(&self, _: &EventFile) {
+    fn fire(&self, _: &Happened<'_>) {
         self.common.count.spend(|| self.buffer.swap(None));
     }
 

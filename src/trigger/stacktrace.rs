@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::command::{Command, Common, common};
 use crate::base::error::Result;
-use crate::instance::triggers::{Kind, Trigger, When};
+use crate::base::stack;
+use crate::instance::triggers::{Happened, Kind, Trigger, When};
 use crate::instance::{EventFile, TraceArray};
 
 /// The command.
@@ -22,6 +23,7 @@ impl Command for Stacktrace {
         common: Common,
         _: Option<Arc<EventFile>>,
     ) -> Result<Arc<dyn Trigger>> {
+        stack::prepare();
         Ok(Arc::new(Stack { common }))
     }
 }
@@ -37,9 +39,9 @@ impl Trigger for Stack {
         When::After
     }
 
-    fn fire(&self, file: &EventFile) {
+    fn fire(&self, event: &Happened<'_>) {
         self.common.count.spend(|| {
-            file.record_stack();
+            event.record_stack();
             true
         });
     }
