@@ -12,6 +12,7 @@ pub mod pids;
 pub mod recording;
 pub mod set_event;
 pub mod size;
+pub mod snapshot;
 mod stacks;
 pub mod trace_array;
 pub mod tracing;

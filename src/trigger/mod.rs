@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+pub use crate::instance::triggers::Trigger;
 use crate::instance::{EventFile, TraceArray};
 
 use command::{Command, Parsed};
