@@ -6,6 +6,7 @@ mod filter;
 mod options;
 mod output;
 mod pids;
+mod trigger;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -131,6 +132,7 @@ fn the_tree() {
         "tracing_thresh",
         "per_cpu",
         "error_log",
+        "snapshot",
         "options",
         "buffer_subbuf_size_kb",
         "buffer_percent",
