@@ -5,7 +5,6 @@ use std::sync::MutexGuard;
 use std::thread;
 
 use super::*;
-use crate::define_event_trace;
 use crate::event::field_type::DynStr;
 use crate::event::registry::Registry;
 use crate::instance::Tracing;

@@ -256,7 +256,7 @@ fn the_tree() {
     );
     assert_eq!(
         local.ls("events/files_test/two").unwrap(),
-        ["enable", "filter", "format", "id"]
+        ["enable", "filter", "trigger", "format", "id"]
     );
     assert_eq!(
         local.ls("events").unwrap().last().map(String::as_str),
