@@ -1,7 +1,9 @@
 //! The grammar, what fires when, and what hooks stay.
 
+use std::os::unix::thread::JoinHandleExt;
 use std::string::{String, ToString};
 use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::*;
@@ -485,8 +487,16 @@ fn instances_go_with_their_triggers() {
     trace_source(1, "");
 }
 
-/// Triggers that come and go, and swap, while events are recorded: each record is in one of the two buffers, or counted
-/// as overwritten.
+/// Events fired in signal handlers.
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn on_signal(_: libc::c_int) {
+    trace_source(64, "handler");
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Triggers that come and go, and swap, in signal handlers too, while events are recorded: each record is in one of the
+/// two buffers, or counted as overwritten.
 #[test]
 fn nothing_is_lost() {
     const THREADS: u32 = 4;
@@ -496,6 +506,10 @@ fn nothing_is_lost() {
     array.set_size_kb(None, b"64").unwrap();
     bench.enable("source", true);
     bench.set("source", "snapshot if a & 64");
+    let signal = libc::SIGRTMIN() + 5;
+    // SAFETY: the handler does what any code may that traces
+    unsafe { libc::signal(signal, on_signal as *const () as libc::sighandler_t) };
+    HANDLED.store(0, Ordering::Relaxed);
     let threads: Vec<_> = (0..THREADS)
         .map(|_| thread::spawn(|| (0..EACH).for_each(|a| trace_source(a, "text"))))
         .collect();
@@ -505,6 +519,10 @@ fn nothing_is_lost() {
         bench.set("source", "snapshot if a & 64");
         bench.set("source", "!enable_event:trigger_test:target");
         bench.enable("target", false);
+        for thread in &threads {
+            // SAFETY: not joined yet
+            unsafe { libc::pthread_kill(thread.as_pthread_t(), signal) };
+        }
     }
     threads.into_iter().for_each(|t| t.join().unwrap());
     let buffer = array.buffer();
@@ -515,5 +533,6 @@ fn nothing_is_lost() {
             total += stats.entries + stats.overrun + stats.commit_overrun;
         }
     }
-    assert_eq!(total, u64::from(THREADS * EACH));
+    let fired = u64::from(THREADS * EACH) + HANDLED.load(Ordering::Relaxed);
+    assert_eq!(total, fired);
 }
