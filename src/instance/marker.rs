@@ -50,7 +50,8 @@ pub(super) fn write(
     record[FIELDS..FIELDS + text.len()].copy_from_slice(text);
     let mut len = FIELDS + text.len();
     begin(buffer, writer, PRINT_ID, &mut record)?;
-    let happened = Happened::new(print, Stack::At(mark_write_ip()));
+    // as a call that has not returned
+    let happened = Happened::new(print, Stack::At(mark_write_ip() + 1));
     let section = print.triggers().section();
     let fire = || {
         let text = &record[..len + 1];

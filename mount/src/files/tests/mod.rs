@@ -282,8 +282,7 @@ fn the_tree() {
         "instances/a/options/record-cmd",
         "events/files_test/three",
         "events/none",
-        "events/files_test/one/trigger",
-        "snapshot",
+        "events/ftrace/bprint/trigger",
         "set_ftrace_filter",
     ];
     for path in absent {
@@ -616,7 +615,7 @@ fn headers_and_readme() {
         "kprobe",
         "uprobe",
         "hist",
-        "snapshot",
+        "snapshot()",
         "onchange",
         "fetcharg",
         "glob",

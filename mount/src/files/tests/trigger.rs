@@ -45,7 +45,7 @@ fn set_and_removed() {
     assert_eq!(cat("events/files_test/enable"), "1\n");
     assert_eq!(cat("events/enable"), "X\n");
     // in the order of available_events
-    assert_eq!(cat("set_event"), "files_test:one\nfiles_test:two\n");
+    assert_eq!(cat("set_event"), "files_test:two\nfiles_test:one\n");
     local.echo("files_test:two", "set_event").unwrap();
     assert_eq!(cat("events/files_test/two/enable"), "1*\n");
     local.echo("0", "events/enable").unwrap();
@@ -134,7 +134,11 @@ fn snapshot_states() {
         ],
     );
     assert_eq!(state("snapshot"), allocated);
-    local.put(b"", "snapshot", true).unwrap();
+    let truncate = How {
+        truncate: true,
+        ..RW
+    };
+    local.open("snapshot", truncate).unwrap();
     assert_eq!(state("snapshot"), allocated);
     local.echo("0", "snapshot").unwrap();
     assert_eq!(state("snapshot"), freed);
