@@ -65,6 +65,7 @@ fn place(pid: u32) -> Place {
 struct State {
     ids: usize,
     /// Vectors do not grow in tracepoints: they have room for all chunks and tables there are.
+    #[expect(clippy::vec_box, reason = "what is boxed is handed out, not copied")]
     chunks: Vec<Box<Chunk>>,
     middles: Vec<Box<Middle>>,
     /// Chunks in use, and spare ones.

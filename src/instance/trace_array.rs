@@ -271,6 +271,12 @@ impl TraceArray {
         self.start.load(Ordering::Relaxed)
     }
 
+    /// As if the buffer had been cleared then.
+    #[cfg(test)]
+    pub(crate) fn set_start(&self, time: u64) {
+        self.start.store(time, Ordering::Relaxed);
+    }
+
     fn begin_anew(&self) {
         self.start.store(self.buffer.now(), Ordering::Relaxed);
     }

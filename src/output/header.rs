@@ -41,15 +41,15 @@ const PLAIN: &str = "\
 const RULE: &str = "# --------------------------------------------------------------------\n";
 /// Blanks at the ends are the kernel's.
 const LATENCY: &str = "\
-#                    _------=> CPU#            \x20
+#                    _------=> CPU#           \x20
 #                   / _-----=> irqs-off/BH-disabled
-#                  | / _----=> need-resched    \x20
-#                  || / _---=> hardirq/softirq \x20
-#                  ||| / _--=> preempt-depth   \x20
-#                  |||| / _-=> migrate-disable \x20
-#                  ||||| /     delay           \x20
-#  cmd     pid     |||||| time  |   caller     \x20
-#     \\   /        ||||||  \\    |    /       \x20
+#                  | / _----=> need-resched   \x20
+#                  || / _---=> hardirq/softirq\x20
+#                  ||| / _--=> preempt-depth  \x20
+#                  |||| / _-=> migrate-disable\x20
+#                  ||||| /     delay          \x20
+#  cmd     pid     |||||| time  |   caller    \x20
+#     \\   /        ||||||  \\    |    /      \x20
 ";
 
 /// Appends the header of `array`'s `trace`, in which there is nothing if `empty`, as the options want it.

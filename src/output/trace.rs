@@ -28,6 +28,9 @@ pub struct TraceReader {
     written: u64,
     /// The event being written, where one looks ahead meanwhile.
     record: Vec<u8>,
+    /// Time that passed between the events of a golden text and the clock's present, which no event can be before.
+    #[cfg(test)]
+    pub(super) later: u64,
     _pause: Pause,
     _size: KeepSize,
 }
@@ -63,6 +66,8 @@ impl TraceReader {
             header: false,
             written: 0,
             record: Vec::new(),
+            #[cfg(test)]
+            later: 0,
             _pause: pause,
             _size: array.keep_size(cpu),
         }
@@ -106,6 +111,8 @@ impl TraceReader {
                 let Some(found) = c.iter.next() else { break };
                 (found.ts, found.ts, found.payload)
             };
+            #[cfg(test)]
+            let (time, next) = (time - self.later, next - self.later);
             let line = Line {
                 cpu,
                 time,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use utracefs::base::cpu;
-use utracefs::instance::TraceArray;
+use utracefs::instance::{TraceArray, TraceOption};
 use utracefs::ring::{Buffer, Want};
 
 use crate::node::wait::{Awaited, Wait};
@@ -51,9 +51,9 @@ impl For {
     }
 }
 
-/// Whether it is there.
+/// What poll(2) says: whether it is there, or that a read would wait and is not to be kept from it (the option `block`).
 pub(super) fn is_there(array: &TraceArray, what: For) -> bool {
-    what.is_there(array.buffer())
+    array.options().get(TraceOption::Block) || what.is_there(array.buffer())
 }
 
 /// The wait for it. A poll waits for what comes from now on; if what it wants is there already, for more of it.

@@ -56,6 +56,8 @@ pub type Give<'a> = &'a mut dyn FnMut(&[u8]);
 pub enum Got {
     /// The bytes were given; none means end of file.
     Data,
+    /// There is nothing and no use in waiting: end of file; who does not wait gets `EAGAIN`, as where there is nothing yet.
+    End,
     /// There is nothing yet. The transport answers `EAGAIN` or waits and reads again.
     Block(Awaited),
 }

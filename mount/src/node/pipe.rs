@@ -84,7 +84,7 @@ impl<C: Context, F: Pipe<C>> OpenFile for Open<C, F> {
         }
         match F::read(reader, &mut memory[..size])? {
             Taken::Bytes(n) => give(&memory[..n.min(size)]),
-            Taken::End => give(&[]),
+            Taken::End => return Ok(Got::End),
             Taken::Nothing => return Ok(Got::Block(F::wait(reader, false))),
         }
         Ok(Got::Data)

@@ -304,6 +304,7 @@ fn cpu_masks() {
 }
 
 #[test]
+#[expect(clippy::nonminimal_bool, reason = "written like the filters")]
 fn connectives() {
     let fields = ["a", "b", "c"].map(|n| alloc::format!("u8 {n}"));
     let fields: Vec<Field> = (8u16..)

@@ -3,6 +3,7 @@
 mod buffer;
 mod control;
 mod filter;
+mod options;
 mod output;
 mod pids;
 
@@ -344,62 +345,6 @@ fn switches() {
     );
     assert_eq!(local.cat("instances/a/tracing_on").unwrap(), "1\n");
     assert_eq!(local.open("trace_clock", READ).unwrap().seek(), Seek::NoEnd);
-}
-
-#[test]
-fn options() {
-    let (_, local) = local();
-    let text = local.cat("trace_options").unwrap();
-    assert!(
-        text.contains("\noverwrite\n") && text.contains("\nnorecord-tgid\n"),
-        "{text}"
-    );
-    check_numbers(&local, "options/overwrite", false);
-    local.echo("0", "options/overwrite").unwrap();
-    local.echo("1", "options/record-tgid").unwrap();
-    let text = local.cat("trace_options").unwrap();
-    assert!(
-        text.contains("\nnooverwrite\n") && text.contains("\nrecord-tgid\n"),
-        "{text}"
-    );
-    local.echo("overwrite", "trace_options").unwrap();
-    local.echo(" norecord-tgid ", "trace_options").unwrap();
-    assert_eq!(
-        (
-            local.cat("options/overwrite").unwrap(),
-            local.cat("options/record-tgid").unwrap()
-        ),
-        ("1\n".into(), "0\n".into())
-    );
-    let bad = Err(Errno::EINVAL);
-    check_writes(
-        &local,
-        "trace_options",
-        &[
-            ("", bad),
-            ("function-trace", bad),
-            ("nono", bad),
-            ("test_nop_refuse", bad),
-            ("notest_nop_refuse", bad),
-            ("Overwrite", bad),
-            ("overwrite=1", bad),
-            ("markers overwrite", bad),
-        ],
-    );
-    // an instance starts with the top level's, and goes its own way
-    local.echo("0", "options/markers").unwrap();
-    local.mkdir("instances/a").unwrap();
-    assert_eq!(local.cat("instances/a/options/markers").unwrap(), "0\n");
-    local
-        .echo("norecord-cmd", "instances/a/trace_options")
-        .unwrap();
-    assert_eq!(local.cat("options/record-cmd").unwrap(), "1\n");
-    assert!(
-        local
-            .cat("instances/a/trace_options")
-            .unwrap()
-            .contains("\nnorecord-cmd\n")
-    );
 }
 
 #[test]
