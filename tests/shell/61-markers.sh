@@ -12,11 +12,11 @@ text() { # text FILE: what follows the first event's name, with $ for each newli
 }
 newline() { # newline INPUT EXPECTED
     put '' $M/trace
-    printf "$1" >"$T/$M/trace_marker"
+    printf '%b' "$1" >"$T/$M/trace_marker"
     is "'$1'" "$2" "$(text $M/trace)"
 }
 newline 'a' 'a$'
-newline 'a\t%%s \\n' 'a	%s \n$'
+newline 'a\t%s \\n' 'a	%s \n$'
 put '' $M/trace
 echo >"$T/$M/trace_marker"
 is "only a newline" '$' "$(text $M/trace)"
