@@ -9,6 +9,7 @@ pub use core::marker::PhantomData;
 pub use core::mem::{offset_of, size_of, transmute};
 pub use core::option::Option;
 pub use core::primitive::str;
+pub use core::ptr::null;
 pub use core::{compile_error, file, line};
 pub use pastey::paste;
 
@@ -24,11 +25,17 @@ pub use crate::event::print_fmt::display::{Array, Flags, Hex, Symbolic};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
 pub use crate::event::record::{MAX_PAYLOAD, Tail};
 pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
-pub use crate::event::tracepoint::{Changes, Probe, Tracepoint};
+pub use crate::event::tracepoint::{Changes, Group, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;
 
 use super::KernelTraceOps;
 use crate::event::syscall;
+
+/// Stands in a call where probes have their data, with no value: so the arguments need not move on their way.
+pub type Data = MaybeUninit<*const ()>;
+
+/// A [`Data`].
+pub const DATA: Data = MaybeUninit::uninit();
 
 /// Bytes of the buffer on the stack in which a record with dynamic data is made, if it fits.
 const SMALL: usize = 512;
@@ -76,13 +83,79 @@ struct Frame<const N: usize> {
     behind: [MaybeUninit<u8>; 16],
 }
 
+/// Where a record goes.
+pub trait Commit: Copy {
+    /// [`EventFile::commit`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize);
+}
+
+impl Commit for &EventFile {
+    #[inline(always)]
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize) {
+        // SAFETY: the caller's promise
+        unsafe { EventFile::commit::<LEN>(self, payload, len) }
+    }
+}
+
+/// An event's files in several instances.
+#[derive(Clone, Copy)]
+pub struct EventFiles<'g>(&'g Group);
+
+impl<'g> EventFiles<'g> {
+    /// The files that a group holds.
+    ///
+    /// # Safety
+    /// `group` points to a [`Group`] of event files that live for `'g`, as a probe is called with it.
+    #[inline(always)]
+    pub unsafe fn of(group: *const ()) -> EventFiles<'g> {
+        // SAFETY: the caller's promise
+        EventFiles(unsafe { &*group.cast::<Group>() })
+    }
+
+    #[inline(always)]
+    fn files(self) -> impl Iterator<Item = &'g EventFile> {
+        // SAFETY: as `of` was promised
+        self.0
+            .data()
+            .iter()
+            .map(|file| unsafe { &*file.cast::<EventFile>() })
+    }
+
+    /// Begins a record unless no file wants it.
+    ///
+    /// # Safety
+    /// As [`EventFile::begin`].
+    #[inline(always)]
+    pub unsafe fn begin(self) -> Option<u64> {
+        // SAFETY: the caller's promise
+        self.files().find_map(|file| unsafe { file.begin() })
+    }
+}
+
+impl Commit for EventFiles<'_> {
+    #[inline(always)]
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize) {
+        for file in self.files() {
+            // SAFETY: the caller's promise
+            unsafe {
+                if file.begin().is_some() {
+                    file.commit::<LEN>(payload, len);
+                }
+            }
+        }
+    }
+}
+
 /// Makes a record on the stack and commits it to the event file.
 ///
 /// # Safety
 /// `LEN` must be the size of `E`.
 #[inline(always)]
 pub unsafe fn record<E: Entry, const LEN: usize>(
-    file: &EventFile,
+    file: impl Commit,
     head: u64,
     values: E::Values<'_>,
 ) {
@@ -104,7 +177,7 @@ pub unsafe fn record<E: Entry, const LEN: usize>(
 /// As [`fill`].
 #[cold]
 #[inline(never)]
-unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_>) {
+unsafe fn fill_large<E: Entry>(file: impl Commit, head: u64, values: E::Values<'_>) {
     // SAFETY: the fixed part was checked against this limit when it was declared.
     unsafe { fill::<E, MAX_PAYLOAD, 0>(file, head, values) };
 }
@@ -114,7 +187,7 @@ unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_
 /// dynamic fields.
 #[inline(always)]
 unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(
-    file: &EventFile,
+    file: impl Commit,
     head: u64,
     values: E::Values<'_>,
 ) {
@@ -224,7 +297,10 @@ pub fn fire_exit(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, re
 pub fn enter_probe(file: *const (), enter: &SyscallEnter<'_>) {
     // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
     let file = unsafe { &*file.cast::<EventFile>() };
-    let Some(head) = file.begin() else { return };
+    // SAFETY: tracepoints call their probes in a read section.
+    let Some(head) = (unsafe { file.begin() }) else {
+        return;
+    };
     let dynamic = enter
         .paths
         .iter()
@@ -275,7 +351,10 @@ fn fill_enter<const CAP: usize>(file: &EventFile, head: u64, enter: &SyscallEnte
 pub fn exit_probe(file: *const (), exit: &SyscallExit) {
     // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
     let file = unsafe { &*file.cast::<EventFile>() };
-    let Some(head) = file.begin() else { return };
+    // SAFETY: tracepoints call their probes in a read section.
+    let Some(head) = (unsafe { file.begin() }) else {
+        return;
+    };
     let mut frame = MaybeUninit::<Frame<{ syscall::EXIT_SIZE }>>::uninit();
     // SAFETY: three words: head, number with the hole behind it, result.
     unsafe {
