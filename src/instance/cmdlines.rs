@@ -5,11 +5,13 @@
 //! taken goes on without, and the task's next event tries again.
 
 use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 
+use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
 
 /// Bytes of a task's name with its NUL (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
@@ -151,6 +153,8 @@ pub struct Cmdlines {
     taken: AtomicBool,
     table: UnsafeCell<Table>,
     generation: AtomicU32,
+    /// The instances, whose event files keep the generation.
+    arrays: Mutex<Vec<Weak<TraceArray>>>,
 }
 
 // SAFETY: `table` is only touched by who has set `taken`.
@@ -161,7 +165,12 @@ unsafe impl Send for Cmdlines {}
 /// Generations are unique in the process, so that a task entered in one table is not taken for entered in another.
 fn next_generation() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
-    LAST.fetch_add(1, Ordering::Relaxed) + 1
+    loop {
+        let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if next != 0 && next != Cmdlines::NO_GENERATION {
+            return next;
+        }
+    }
 }
 
 impl Default for Cmdlines {
@@ -170,11 +179,15 @@ impl Default for Cmdlines {
             taken: AtomicBool::new(false),
             table: UnsafeCell::new(Table::new(DEFAULT_SLOTS)),
             generation: AtomicU32::new(next_generation()),
+            arrays: Mutex::default(),
         }
     }
 }
 
 impl Cmdlines {
+    /// What no generation ever is.
+    pub const NO_GENERATION: u32 = u32::MAX;
+
     fn try_with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> Option<R> {
         if self
             .taken
@@ -210,6 +223,24 @@ impl Cmdlines {
     /// Makes every task enter itself again with its next event, as after `record-tgid` is switched on.
     pub fn refresh(&self) {
         self.generation.store(next_generation(), Ordering::Relaxed);
+        let arrays: Vec<_> = self
+            .arrays
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for array in arrays {
+            array.settle();
+        }
+    }
+
+    /// Tells `array` of new generations from now on.
+    pub(super) fn tell(&self, array: &Arc<TraceArray>) {
+        let mut arrays = self.arrays.lock();
+        arrays.retain(|a| a.strong_count() > 0);
+        arrays.push(Arc::downgrade(array));
+        drop(arrays);
+        array.settle();
     }
 
     /// Enters or updates a task; `None` leaves that part as it is. False: the table was taken, try again with the next event.

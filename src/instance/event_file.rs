@@ -7,7 +7,7 @@ use super::cmdlines::Cmdlines;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
-use crate::base::sync::{AtomicU32, Ordering};
+use crate::base::sync::{AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe};
@@ -25,6 +25,9 @@ mod bit {
     pub const OFF: u32 = 8;
 }
 
+/// The `plain` of a file whose records all want a closer look. No table of names has this generation.
+const SPECIAL: u32 = Cmdlines::NO_GENERATION;
+
 /// One event in one instance.
 ///
 /// Its address is the data of the probe that the event's macro made, so it does not move and outlives, by one grace
@@ -32,6 +35,11 @@ mod bit {
 pub struct EventFile {
     id: u16,
     state: AtomicU32,
+    /// What a task has to have in its `plain` for its records to be appended without another look: the generation of the
+    /// table of names, or [`SPECIAL`].
+    plain: AtomicU32,
+    /// Serialises what decides about `plain`.
+    settling: Mutex<()>,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -50,13 +58,29 @@ impl EventFile {
         let file = EventFile {
             id: event.id,
             state: AtomicU32::new(0),
+            plain: AtomicU32::new(SPECIAL),
+            settling: Mutex::new(()),
             buffer,
             cmdlines,
             event,
             array,
         };
         file.set_names(names.0, names.1);
+        file.settle();
         file
+    }
+
+    /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
+    /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
+    pub(super) fn settle(&self) {
+        let _one = self.settling.lock();
+        let special = false;
+        let plain = if special {
+            SPECIAL
+        } else {
+            self.cmdlines.generation()
+        };
+        self.plain.store(plain, Ordering::Relaxed);
     }
 
     /// The event.
@@ -154,19 +178,25 @@ impl EventFile {
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
         // SAFETY: `begin` has asked for it on this thread
         let task = unsafe { task::current_in_section() };
-        if task.is_plain(self.cmdlines.generation()) {
+        if task.is_plain(self.plain.load(Ordering::Relaxed)) {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append::<LEN>(payload, len) };
         } else {
             // SAFETY: the caller's promise
-            unsafe { self.commit_unusual(payload, len) };
+            unsafe { self.commit_special(payload, len) };
         }
     }
 
-    /// The record's task gives CPU or time, or its name is not in the table yet.
+    /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
+    /// is not in the table yet.
+    ///
+    /// In this order: triggers, filter, append, stacks, name.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
     #[cold]
     #[inline(never)]
-    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
+    unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
         match task.place() {
             Some(place) => {

@@ -94,7 +94,7 @@ impl TraceArray {
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
         );
-        Ok(Arc::new_cyclic(|me: &Weak<TraceArray>| {
+        let array = Arc::new_cyclic(|me: &Weak<TraceArray>| {
             let file = |event: &Arc<_>| {
                 Arc::new(EventFile::new(
                     Arc::clone(event),
@@ -127,7 +127,16 @@ impl TraceArray {
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
-        }))
+        });
+        array.cmdlines.tell(&array);
+        Ok(array)
+    }
+
+    /// Something has changed that decides what is special about events: [`EventFile::settle`] for each.
+    pub(super) fn settle(&self) {
+        for file in &self.files {
+            file.settle();
+        }
     }
 
     /// The instance's name; empty for the top level.

@@ -22,6 +22,16 @@ crate::define_event_trace!(
     TP_printk("a={} s={}", __entry.a, __entry.s)
 );
 
+crate::define_event_trace!(
+    anew,
+    TP_system(output_test2),
+    TP_PROTO(a: u32),
+    TP_STRUCT__entry{ a: u32 },
+    TP_fast_assign{ a: a },
+    TP_ident(__entry),
+    TP_printk("a={}", __entry.a)
+);
+
 fn tracing() -> alloc::sync::Arc<Tracing> {
     Tracing::new(Registry::build(20000).expect("no duplicates"), Way::Auto).expect("memory")
 }
@@ -145,4 +155,27 @@ fn headers() {
             .errno,
         Errno::EINVAL
     );
+}
+
+#[test]
+fn names_are_remembered_anew() {
+    let tracing = tracing();
+    let (top, cmdlines) = (tracing.top(), tracing.cmdlines());
+    let other = tracing.make(b"anew").expect("new");
+    top.set_event(b"output_test2:anew").expect("exists");
+    let task = Task::new(4_300_000, 4_299_999, "anew");
+    let remembered = || {
+        task.run(|| trace_anew(1));
+        cmdlines.get(4_300_000).map(|saved| saved.tgid)
+    };
+    assert_eq!(remembered(), Some(0));
+    cmdlines.resize(10_000).expect("enough memory");
+    assert_eq!(cmdlines.get(4_300_000), None);
+    assert_eq!(remembered(), Some(0), "an emptied table is filled again");
+    top.set_option(TraceOption::RecordTgid, true);
+    assert_eq!(remembered(), Some(4_299_999));
+    cmdlines.resize(7_000).expect("enough memory");
+    other.set_option(TraceOption::RecordTgid, true);
+    assert_eq!(remembered(), Some(4_299_999), "whatever instance asks");
+    tracing.remove(b"anew").expect("not in use");
 }
