@@ -14,6 +14,8 @@ stop_engine() {
     kill "$pid" 2>/dev/null || true
     becomes 30 eval '! alive "$pid"' || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
+    # an engine leaves the namespace of --network=host bound there, for its next start
+    quietly umount "$work/exec/netns/default" || true
 }
 finish() {
     trap '' INT TERM
