@@ -7,6 +7,8 @@ pub mod base;
 #[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
+pub mod filter;
+#[cfg(not(loom))]
 pub mod instance;
 #[cfg(not(loom))]
 #[macro_use]
