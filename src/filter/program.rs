@@ -11,13 +11,19 @@ use super::memory;
 use super::pattern::Pattern;
 use crate::base::cpu;
 use crate::base::task::{self, COMM_LEN};
-use crate::event::field::{Load, dynamic, until_nul};
+use crate::event::ctype::CInt;
+use crate::event::field::{Load, dynamic, load};
 
 /// The record is kept, or not: places behind every program.
 const KEPT: u16 = u16::MAX;
 const DROPPED: u16 = u16::MAX - 1;
 /// Tests a program can have. A text is too short for as many.
 const MOST: usize = DROPPED as usize;
+
+const U64: CInt = CInt {
+    size: 8,
+    signed: false,
+};
 
 /// What a filter can ask about besides the record.
 pub trait Context {
@@ -84,7 +90,11 @@ pub(super) type Set = Box<[u64]>;
 pub(super) enum Test {
     /// Fields without a value of their own.
     Never,
-    /// A number from `low` on, at most `span` above it, in the circle of 64-bit numbers.
+    /// A number of 32 bits from `low` on, at most `span` above it, in the circle of 32-bit numbers.
+    Range32 { offset: u16, low: u32, span: u32 },
+    /// The same of 64 bits.
+    Range64 { offset: u16, low: u64, span: u64 },
+    /// The same of any number, which is extended to 64 bits.
     Range { load: Load, low: u64, span: u64 },
     /// A number that has one of these bits.
     Bits { load: Load, bits: u64 },
@@ -103,6 +113,23 @@ pub(super) enum Test {
     },
     /// A string that fits a pattern.
     Text { text: Text, pattern: u16 },
+}
+
+impl Test {
+    /// Whether a number is one of those from `low` on, at most `span` above it.
+    pub(super) fn range(load: Load, (low, span): (u64, u64)) -> Test {
+        let offset = load.offset;
+        match load.int.size {
+            // in its own width a number needs no sign
+            4 if span <= u32::MAX.into() => Test::Range32 {
+                offset,
+                low: low as u32,
+                span: span as u32,
+            },
+            8 => Test::Range64 { offset, low, span },
+            _ => Test::Range { load, low, span },
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +163,11 @@ impl Filter {
     #[inline(always)]
     fn holds(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
         match test {
+            Test::Range32 { offset, low, span } => load(record, (*offset).into(), CInt::UINT)
+                .is_some_and(|v| (v as u32).wrapping_sub(*low) <= *span),
+            Test::Range64 { offset, low, span } => {
+                load(record, (*offset).into(), U64).is_some_and(|v| v.wrapping_sub(*low) <= *span)
+            }
             Test::Range { load, low, span } => load
                 .get(record)
                 .is_some_and(|v| v.wrapping_sub(*low) <= *span),
@@ -187,14 +219,18 @@ impl Filter {
                 // asked for above
                 Text::Fixed { .. } | Text::Loc { .. } => false,
             },
-            Test::Never | Test::Range { .. } | Test::Bits { .. } => false,
+            Test::Never
+            | Test::Range32 { .. }
+            | Test::Range64 { .. }
+            | Test::Range { .. }
+            | Test::Bits { .. } => false,
         }
     }
 
     #[inline]
     fn fits(&self, pattern: u16, text: &[u8]) -> bool {
         let pattern = self.patterns.get(usize::from(pattern));
-        pattern.is_some_and(|p| p.matches(until_nul(text)))
+        pattern.is_some_and(|p| p.matches(text))
     }
 
     fn among(&self, set: u16, cpu: u64) -> bool {

@@ -204,22 +204,20 @@ impl EventFile {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append::<LEN>(payload, len) };
         } else {
+            seldom();
             // SAFETY: the caller's promise
-            unsafe { self.commit_special(payload, len) };
+            unsafe { self.commit_special::<LEN>(payload, len) };
         }
     }
 
-    /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
-    /// is not in the table yet.
+    /// There is something special about the event in this instance, or about its task.
     ///
     /// In this order: triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
-    #[cold]
     #[inline(never)]
-    unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
-        let task = task::current();
+    unsafe fn commit_special<const LEN: usize>(&self, payload: *mut u8, len: usize) {
         let filter = self.filter.load(Ordering::Acquire);
         if !filter.is_null() {
             // SAFETY: probes run inside a read section, which keeps the filter; the caller's promise about the record
@@ -230,6 +228,25 @@ impl EventFile {
                 return;
             }
         }
+        // SAFETY: in a read section
+        let task = unsafe { task::current_in_section() };
+        if task.is_plain(self.cmdlines.generation()) {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append::<LEN>(payload, len) };
+        } else {
+            // SAFETY: the caller's promise
+            unsafe { self.commit_unusual(payload, len) };
+        }
+    }
+
+    /// The record's task gives CPU or time, or its name is not in the table yet.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[cold]
+    #[inline(never)]
+    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
+        let task = task::current();
         match task.place() {
             Some(place) => {
                 // SAFETY: the caller's promise
@@ -260,6 +277,10 @@ impl EventFile {
         }
     }
 }
+
+/// Marks a branch that is seldom taken, for code that must not be placed and made as seldom run, once it is.
+#[cold]
+fn seldom() {}
 
 impl Drop for EventFile {
     fn drop(&mut self) {
