@@ -1,4 +1,5 @@
-//! The compiled filter: tests in the order of the text, each with two places to go on at, and their evaluation.
+//! The compiled filter: tests in the order of the text, each with a result that leads to the next one and a place to go on
+//! at if it is the other, and their evaluation.
 //!
 //! All jumps go forward, so a program ends after at most as many steps as it has tests.
 
@@ -135,8 +136,10 @@ impl Test {
 #[derive(Clone, Debug)]
 struct Op {
     test: Test,
-    /// Where it goes on if the test fails, and if it holds.
-    next: [u16; 2],
+    /// If the test turns out so, the op behind it is next; behind the last one the record is kept.
+    goes_on: bool,
+    /// Else the op of this number, or an end.
+    to: u16,
 }
 
 /// A compiled filter.
@@ -153,11 +156,18 @@ impl Filter {
     /// Safe in signal handlers, without memory of its own; takes at most one pass over the record for every test.
     #[inline]
     pub fn matches(&self, record: &[u8], context: &impl Context) -> bool {
-        let mut at = 0;
-        while let Some(op) = self.ops.get(usize::from(at)) {
-            at = op.next[usize::from(self.holds(&op.test, record, context))];
+        // a branch for each test, so that the processor need not wait for one to begin with the next
+        let mut ops = &*self.ops;
+        loop {
+            let holds = |op: &&Op| self.holds(&op.test, record, context) != op.goes_on;
+            match ops.iter().find(holds) {
+                None | Some(Op { to: KEPT, .. }) => return true,
+                Some(op) => match self.ops.get(usize::from(op.to)..) {
+                    Some(rest) => ops = rest,
+                    None => return false,
+                },
+            }
         }
-        at == KEPT
     }
 
     #[inline(always)]
@@ -342,26 +352,24 @@ fn join(to: &mut Vec<Exit>, mut from: Vec<Exit>) {
 /// A program in the making.
 #[derive(Default)]
 pub(super) struct Builder {
-    ops: Vec<Op>,
+    /// Tests, and where each goes on if it fails and if it holds.
+    tests: Vec<(Test, [u16; 2])>,
     sets: Vec<Set>,
     patterns: Vec<Pattern>,
 }
 
 impl Builder {
     pub(super) fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.tests.is_empty()
     }
 
     /// Adds a test; `None` if there are too many.
     pub(super) fn test(&mut self, test: Test) -> Option<Ends> {
-        let at = u16::try_from(self.ops.len()).ok()?;
+        let at = u16::try_from(self.tests.len()).ok()?;
         if usize::from(at) >= MOST {
             return None;
         }
-        self.ops.push(Op {
-            test,
-            next: [DROPPED; 2],
-        });
+        self.tests.push((test, [DROPPED; 2]));
         Some(Ends {
             yes: Vec::from([(at, true)]),
             no: Vec::from([(at, false)]),
@@ -382,14 +390,14 @@ impl Builder {
 
     /// Lets these ends lead to the op that comes next.
     fn lead(&mut self, ends: Vec<Exit>) {
-        let here = self.ops.len() as u16;
+        let here = self.tests.len() as u16;
         self.lead_to(ends, here);
     }
 
     fn lead_to(&mut self, ends: Vec<Exit>, to: u16) {
-        for (op, which) in ends {
-            if let Some(op) = self.ops.get_mut(usize::from(op)) {
-                op.next[usize::from(which)] = to;
+        for (test, which) in ends {
+            if let Some((_, next)) = self.tests.get_mut(usize::from(test)) {
+                next[usize::from(which)] = to;
             }
         }
     }
@@ -398,8 +406,19 @@ impl Builder {
     pub(super) fn finish(mut self, ends: Ends) -> Filter {
         self.lead_to(ends.yes, KEPT);
         self.lead_to(ends.no, DROPPED);
+        let len = self.tests.len();
+        let op = |(i, (test, [no, yes])): (usize, (Test, [u16; 2]))| {
+            // whatever connective follows, one of a test's two ways leads to the test behind it; of the last, to the end
+            let behind = if i + 1 < len { i as u16 + 1 } else { KEPT };
+            let goes_on = yes == behind;
+            Op {
+                test,
+                goes_on,
+                to: if goes_on { no } else { yes },
+            }
+        };
         Filter {
-            ops: self.ops.into(),
+            ops: self.tests.into_iter().enumerate().map(op).collect(),
             sets: self.sets.into(),
             patterns: self.patterns.into(),
         }
