@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 
 /// A string or a pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,7 +49,7 @@ impl Pattern {
         match self {
             // no filter has a NUL in it: these end before one in the bytes
             Pattern::Exact(p) => bytes.starts_with(p) && bytes.get(p.len()).is_none_or(|b| *b == 0),
-            Pattern::Prefix(p) => bytes.starts_with(p),
+            Pattern::Prefix(p) => starts(bytes, p),
             Pattern::Suffix(p) => string(bytes).ends_with(p),
             Pattern::Middle(p) => contains(string(bytes), p),
             Pattern::Glob(glob) => glob.matches(string(bytes)),
@@ -61,7 +60,35 @@ impl Pattern {
 /// Bytes up to the first NUL.
 #[inline]
 fn string(bytes: &[u8]) -> &[u8] {
-    CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes)
+    position(bytes, 0).map_or(bytes, |end| &bytes[..end])
+}
+
+/// Where a byte is first, looked for in eight bytes at once.
+#[inline]
+fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let splat = ONES * u64::from(wanted);
+    // the lowest high bit of the result is that of the first byte that is zero once the wanted one is taken off
+    let hit = |eight: [u8; 8]| {
+        let word = u64::from_le_bytes(eight) ^ splat;
+        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+        (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
+    };
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (i, eight) in eights.iter().enumerate() {
+        if let Some(at) = hit(*eight) {
+            return Some(i * 8 + at);
+        }
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    // the last eight, of which some have been looked at
+    match bytes.last_chunk::<8>() {
+        Some(eight) => hit(*eight).map(|at| bytes.len() - 8 + at),
+        None => rest.iter().position(|b| *b == wanted),
+    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -69,13 +96,19 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
         return true;
     };
     let mut text = text;
-    while let Some(i) = text.iter().position(|b| b == first) {
+    while let Some(i) = position(text, *first) {
         text = &text[i + 1..];
-        if text.starts_with(rest) {
+        if starts(text, rest) {
             return true;
         }
     }
     false
+}
+
+/// `starts_with` for a few bytes, without a call.
+#[inline]
+fn starts(text: &[u8], part: &[u8]) -> bool {
+    text.len() >= part.len() && part.iter().zip(text).all(|(a, b)| a == b)
 }
 
 /// A shell pattern, cut at its stars.
@@ -84,7 +117,15 @@ pub(super) struct Glob {
     /// Before the first star: what the text begins with.
     head: Box<[One]>,
     /// What follows in this order, anywhere, and what the text ends with; `None`: there is no star.
-    rest: Option<(Box<[Box<[One]>]>, Box<[One]>)>,
+    rest: Option<(Box<[Part]>, Box<[One]>)>,
+}
+
+/// What stands between two stars.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Part {
+    ones: Box<[One]>,
+    /// The first of them that stands for one character, and that, to be looked for.
+    anchor: Option<(usize, u8)>,
 }
 
 /// Stands for one character.
@@ -157,7 +198,10 @@ impl Glob {
             },
             Some(head) => Glob {
                 head,
-                rest: Some((parts.filter(|p| !p.is_empty()).collect(), tail)),
+                rest: Some((
+                    parts.filter(|p| !p.is_empty()).map(Part::new).collect(),
+                    tail,
+                )),
             },
         }
     }
@@ -179,9 +223,9 @@ impl Glob {
             return false;
         }
         let mut text = &text[..end];
-        middle.iter().all(|part| match find(text, part) {
+        middle.iter().all(|part| match part.find(text) {
             Some(at) => {
-                text = &text[at + part.len()..];
+                text = &text[at + part.ones.len()..];
                 true
             }
             None => false,
@@ -189,11 +233,33 @@ impl Glob {
     }
 }
 
-/// Where `part`, which is not empty, is first in `text`.
-fn find(text: &[u8], part: &[One]) -> Option<usize> {
-    let last = text.len().checked_sub(part.len())?;
-    let (first, rest) = part.split_first()?;
-    (0..=last).find(|at| first.fits(text[*at]) && begins(&text[at + 1..], rest))
+impl Part {
+    fn new(ones: Box<[One]>) -> Part {
+        let byte = |(i, one): (usize, &One)| match one {
+            One::Byte(b) => Some((i, *b)),
+            _ => None,
+        };
+        let anchor = ones.iter().enumerate().find_map(byte);
+        Part { ones, anchor }
+    }
+
+    /// Where it is first in `text`.
+    #[inline]
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        let last = text.len().checked_sub(self.ones.len())?;
+        let Some((before, byte)) = self.anchor else {
+            return (0..=last).find(|at| begins(&text[*at..], &self.ones));
+        };
+        let mut at = 0;
+        while at <= last {
+            at += position(&text[at + before..=last + before], byte)?;
+            if begins(&text[at..], &self.ones) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        None
+    }
 }
 
 /// A class behind its bracket, and where it ends. A `]` that comes first is one of it.
@@ -333,6 +399,20 @@ mod tests {
         check("*\\*", &["*"]);
         check("?", &["*"]);
         check("??c", &one_between);
+    }
+
+    #[test]
+    fn positions() {
+        for len in 0..40 {
+            for at in 0..len {
+                for (wanted, other) in [(0, 1), (b'a', b'b'), (0x80, 0), (0xff, 0x7f), (1, 0)] {
+                    let mut bytes = alloc::vec![other; len];
+                    assert_eq!(position(&bytes, wanted), None);
+                    bytes[at..].fill(wanted);
+                    assert_eq!(position(&bytes, wanted), Some(at), "{wanted} of {len}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,19 +12,13 @@ use super::memory;
 use super::pattern::Pattern;
 use crate::base::cpu;
 use crate::base::task::{self, COMM_LEN};
-use crate::event::ctype::CInt;
-use crate::event::field::{Load, dynamic, load};
+use crate::event::field::{Load, dynamic};
 
 /// The record is kept, or not: places behind every program.
 const KEPT: u16 = u16::MAX;
 const DROPPED: u16 = u16::MAX - 1;
 /// Tests a program can have. A text is too short for as many.
 const MOST: usize = DROPPED as usize;
-
-const U64: CInt = CInt {
-    size: 8,
-    signed: false,
-};
 
 /// What a filter can ask about besides the record.
 pub trait Context {
@@ -146,21 +140,40 @@ struct Op {
 #[derive(Clone, Debug)]
 pub struct Filter {
     ops: Box<[Op]>,
+    /// Bytes of a record that `Range32` and `Range64` read.
+    need: usize,
     sets: Box<[Set]>,
     patterns: Box<[Pattern]>,
 }
 
 impl Filter {
-    /// Whether a record passes. Any bytes will do: tests fail on what is not there.
+    /// Whether a record passes. Any bytes will do: one that is too short for the numbers asked for does not pass, and tests
+    /// fail on strings that are not there.
     ///
     /// Safe in signal handlers, without memory of its own; takes at most one pass over the record for every test.
     #[inline]
     pub fn matches(&self, record: &[u8], context: &impl Context) -> bool {
+        if record.len() < self.need {
+            return false;
+        }
         // a branch for each test, so that the processor need not wait for one to begin with the next
         let mut ops = &*self.ops;
         loop {
-            let holds = |op: &&Op| self.holds(&op.test, record, context) != op.goes_on;
-            match ops.iter().find(holds) {
+            let leaves = |op: &&Op| {
+                let holds = match op.test {
+                    // SAFETY: `need` counts what the test reads
+                    Test::Range32 { offset, low, span } => unsafe {
+                        read::<u32>(record, offset).wrapping_sub(low) <= span
+                    },
+                    // SAFETY: as above
+                    Test::Range64 { offset, low, span } => unsafe {
+                        read::<u64>(record, offset).wrapping_sub(low) <= span
+                    },
+                    _ => self.holds(&op.test, record, context),
+                };
+                holds != op.goes_on
+            };
+            match ops.iter().find(leaves) {
                 None | Some(Op { to: KEPT, .. }) => return true,
                 Some(op) => match self.ops.get(usize::from(op.to)..) {
                     Some(rest) => ops = rest,
@@ -170,14 +183,9 @@ impl Filter {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn holds(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
         match test {
-            Test::Range32 { offset, low, span } => load(record, (*offset).into(), CInt::UINT)
-                .is_some_and(|v| (v as u32).wrapping_sub(*low) <= *span),
-            Test::Range64 { offset, low, span } => {
-                load(record, (*offset).into(), U64).is_some_and(|v| v.wrapping_sub(*low) <= *span)
-            }
             Test::Range { load, low, span } => load
                 .get(record)
                 .is_some_and(|v| v.wrapping_sub(*low) <= *span),
@@ -269,6 +277,22 @@ impl Filter {
             Sets::Equal => chunks.all(|c| c.iter().all(|b| *b == 0)),
             Sets::Meet => meet,
         }
+    }
+}
+
+/// The number at a place of a record.
+///
+/// # Safety
+/// All of it is in the record, and any bytes make a `T`.
+#[inline(always)]
+unsafe fn read<T>(record: &[u8], offset: u16) -> T {
+    // SAFETY: the caller's promise
+    unsafe {
+        record
+            .as_ptr()
+            .add(offset.into())
+            .cast::<T>()
+            .read_unaligned()
     }
 }
 
@@ -406,6 +430,12 @@ impl Builder {
     pub(super) fn finish(mut self, ends: Ends) -> Filter {
         self.lead_to(ends.yes, KEPT);
         self.lead_to(ends.no, DROPPED);
+        let end = |test: &Test| match test {
+            Test::Range32 { offset, .. } => usize::from(*offset) + 4,
+            Test::Range64 { offset, .. } => usize::from(*offset) + 8,
+            _ => 0,
+        };
+        let need = self.tests.iter().map(|(t, _)| end(t)).max().unwrap_or(0);
         let len = self.tests.len();
         let op = |(i, (test, [no, yes])): (usize, (Test, [u16; 2]))| {
             // whatever connective follows, one of a test's two ways leads to the test behind it; of the last, to the end
@@ -419,6 +449,7 @@ impl Builder {
         };
         Filter {
             ops: self.tests.into_iter().enumerate().map(op).collect(),
+            need,
             sets: self.sets.into(),
             patterns: self.patterns.into(),
         }
