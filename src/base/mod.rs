@@ -7,11 +7,16 @@ pub mod error;
 mod fork;
 #[cfg(feature = "std")]
 mod membarrier;
+#[cfg(all(feature = "std", target_os = "linux"))]
+pub mod objects;
 pub mod parse;
 pub mod patch;
 pub mod rcu;
 #[cfg(feature = "std")]
 pub mod rseq;
+pub mod stack;
+pub mod symbol;
 pub mod sync;
+pub mod system;
 pub mod task;
 pub mod text;

@@ -95,7 +95,7 @@ impl Event {
                 self.title(out);
                 render(record, out);
             }
-            Renderer::SyscallEnter(call) => syscall::render_enter(call, record, out),
+            Renderer::SyscallEnter(call) => syscall::render_enter(call, record, env.verbose, out),
             Renderer::SyscallExit(call) => syscall::render_exit(call, record, out),
             Renderer::RawData => raw_data(record, out),
         }

@@ -171,14 +171,18 @@ pub fn enter_print_fmt(call: &SyscallDecl) -> String {
     format + "\"" + &args
 }
 
-/// Appends `sys_NAME(argument: value, path: value "text")`.
-pub fn render_enter(call: &SyscallDecl, record: &[u8], out: &mut Vec<u8>) {
+/// Appends `sys_NAME(argument: value, path: value "text")`; `types`: each argument's type before it.
+pub fn render_enter(call: &SyscallDecl, record: &[u8], types: bool, out: &mut Vec<u8>) {
     name(call, out);
     out.push(b'(');
     let mut path_at = ARGS + 8 * call.args.len();
     for (i, arg) in call.args.iter().enumerate() {
         if i > 0 {
             out.extend_from_slice(b", ");
+        }
+        if types {
+            out.extend_from_slice(arg.ctype.as_bytes());
+            out.push(b' ');
         }
         out.extend_from_slice(arg.name.as_bytes());
         out.extend_from_slice(b": ");
@@ -322,12 +326,12 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&out), expected);
         };
         check(
-            &|r, o| render_enter(&GETPID, r, o),
+            &|r, o| render_enter(&GETPID, r, true, o),
             &words(&[0, 39]),
             "sys_getpid()",
         );
         check(
-            &|r, o| render_enter(&READ, r, o),
+            &|r, o| render_enter(&READ, r, false, o),
             &words(&[0, 0, 9, 10, 0xffff_ffff_ffff_ffff]),
             "sys_read(fd: 9, buf: 0xa, count: 0xffffffffffffffff)",
         );
@@ -345,13 +349,18 @@ mod tests {
         open.extend_from_slice(&(52u32 | 12 << 16).to_ne_bytes());
         open.extend_from_slice(b"/etc/passwd\0");
         check(
-            &|r, o| render_enter(&OPENAT, r, o),
+            &|r, o| render_enter(&OPENAT, r, false, o),
             &open,
             "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"/etc/passwd\", flags: 0x80000, mode: 0)",
         );
+        check(
+            &|r, o| render_enter(&OPENAT, r, true, o),
+            &open,
+            "sys_openat(int dfd: 0xffffff9c, const char * filename: 0x7f00 \"/etc/passwd\", int flags: 0x80000, umode_t mode: 0)",
+        );
         open.truncate(60);
         check(
-            &|r, o| render_enter(&OPENAT, r, o),
+            &|r, o| render_enter(&OPENAT, r, false, o),
             &open,
             "sys_openat(dfd: 0xffffff9c, filename: 0x7f00 \"\", flags: 0x80000, mode: 0)",
         );

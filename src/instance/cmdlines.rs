@@ -164,7 +164,7 @@ unsafe impl Send for Cmdlines {}
 
 /// Generations are unique in the process, so that a task entered in one table is not taken for entered in another.
 fn next_generation() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
+    static LAST: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
     loop {
         let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         if next != 0 && next != Cmdlines::NO_GENERATION {
@@ -279,14 +279,19 @@ impl Cmdlines {
         self.with(|t| t.slots.len())
     }
 
-    /// Changes the number of slots (at least [`DEFAULT_SLOTS`]) and forgets everything. 0 or too many: `EINVAL`.
+    /// Changes the number of slots (at least [`DEFAULT_SLOTS`]) and forgets all names, but not the processes. 0 or too
+    /// many: `EINVAL`.
     pub fn resize(&self, slots: u64) -> Result<()> {
         if slots == 0 || slots > MAX_SLOTS as u64 {
             return Err(Error::new(Errno::EINVAL));
         }
-        let mut table = Some(Table::new((slots as usize).max(DEFAULT_SLOTS)));
-        let old = self.with(|t| table.take().map(|new| core::mem::replace(t, new)));
-        drop(old);
+        let mut table = Table::new((slots as usize).max(DEFAULT_SLOTS));
+        self.with(|t| {
+            for slot in t.entries().filter(|s| s.tgid != 0) {
+                table.enter(slot.pid, None, Some(slot.tgid));
+            }
+            core::mem::swap(t, &mut table);
+        });
         self.refresh();
         Ok(())
     }

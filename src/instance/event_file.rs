@@ -6,9 +6,12 @@ use alloc::vec::Vec;
 use core::ptr;
 
 use super::cmdlines::Cmdlines;
+use super::pids::{self, Follow, Pids};
+use super::stacks;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::rcu::Garbage;
+use crate::base::stack::Here;
 use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
@@ -26,6 +29,12 @@ mod bit {
     pub const RECORD_TGID: u32 = 4;
     /// Record nothing: what the event's records need is being taken away.
     pub const OFF: u32 = 8;
+    /// Record the stack, by names, after the event.
+    pub const STACK: u32 = 16;
+    /// Record the stack, by addresses, after the event.
+    pub const USER_STACK: u32 = 32;
+    /// Not everybody's events are recorded: see [`Pids`](super::Pids).
+    pub const PIDS: u32 = 64;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -36,12 +45,15 @@ const SPECIAL: u32 = Cmdlines::NO_GENERATION;
 /// Its address is the data of the probe that the event's macro made, so it does not move and outlives, by one grace
 /// period, its registration.
 pub struct EventFile {
-    id: u16,
+    /// As it stands in a record's first 8 bytes.
+    id: u64,
     state: AtomicU32,
     /// What a task has to have in its `plain` for its records to be appended without another look: the generation of the
     /// table of names, or [`SPECIAL`].
     plain: AtomicU32,
-    /// Serialises what decides about `plain`.
+    /// The same for records that the filter lets pass.
+    filtered: AtomicU32,
+    /// Serialises what decides about both.
     settling: Mutex<()>,
     /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
     filter: AtomicPtr<Filter>,
@@ -51,6 +63,11 @@ pub struct EventFile {
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
     array: Weak<TraceArray>,
+    pids: Arc<Pids>,
+    /// Where a record has the pid of another task that the event concerns.
+    concerned: Option<usize>,
+    /// The file records nothing, it follows tasks.
+    follow: Option<Follow>,
 }
 
 impl EventFile {
@@ -61,34 +78,81 @@ impl EventFile {
         buffer: Arc<Buffer>,
         cmdlines: Arc<Cmdlines>,
         names: (bool, bool),
+        pids: Arc<Pids>,
     ) -> EventFile {
         let file = EventFile {
-            id: event.id,
+            id: u64::from(event.id),
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
+            filtered: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
             filter: AtomicPtr::new(ptr::null_mut()),
             filter_text: Mutex::default(),
             buffer,
             cmdlines,
+            concerned: pids::concerned(&event),
             event,
             array,
+            follow: None,
+            pids,
         };
         file.set_names(names.0, names.1);
-        file.settle();
+        file.pids_changed();
         file
     }
 
+    /// A file that records nothing, but keeps the lists of pids of `of` true to what tasks do.
+    pub(super) fn follower(
+        event: Arc<Event>,
+        array: Weak<TraceArray>,
+        of: &TraceArray,
+        follow: Follow,
+    ) -> EventFile {
+        let (buffer, cmdlines) = (of.buffer().clone(), of.cmdlines().clone());
+        let mut file = EventFile::new(
+            event,
+            array,
+            buffer,
+            cmdlines,
+            (false, false),
+            of.pids().clone(),
+        );
+        file.follow = Some(follow);
+        file.pids_changed();
+        file
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        self.set_bit(bit::PIDS, self.follow.is_none() && self.pids.are_set());
+        self.settle();
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
-    /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
+    /// of what [`commit_unusual`](Self::commit_unusual) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = !self.filter.load(Ordering::Relaxed).is_null();
-        let plain = if special {
-            SPECIAL
-        } else {
-            self.cmdlines.generation()
+        let state = self.state.load(Ordering::Relaxed);
+        let special = state & (bit::STACK | bit::USER_STACK) != 0
+            || state & bit::PIDS != 0 && self.concerned.is_some()
+            || self.follow.is_some();
+        let filtered = match special {
+            true => SPECIAL,
+            false => self.cmdlines.generation(),
         };
+        let plain = match self.filter.load(Ordering::Relaxed).is_null() {
+            true => filtered,
+            false => SPECIAL,
+        };
+        self.filtered.store(filtered, Ordering::Relaxed);
         self.plain.store(plain, Ordering::Relaxed);
     }
 
@@ -143,15 +207,15 @@ impl EventFile {
 
     /// Which of names and process ids the instance remembers.
     pub(super) fn set_names(&self, cmd: bool, tgid: bool) {
-        let set = |on, bit| {
-            if on {
-                self.state.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                self.state.fetch_and(!bit, Ordering::Relaxed);
-            }
-        };
-        set(cmd, bit::RECORD_CMD);
-        set(tgid, bit::RECORD_TGID);
+        self.set_bit(bit::RECORD_CMD, cmd);
+        self.set_bit(bit::RECORD_TGID, tgid);
+    }
+
+    /// Which stacks are recorded after the event.
+    pub(super) fn set_stacks(&self, kernel: bool, user: bool) {
+        self.set_bit(bit::STACK, kernel);
+        self.set_bit(bit::USER_STACK, user);
+        self.settle();
     }
 
     /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
@@ -182,12 +246,28 @@ impl EventFile {
 
     /// Begins a record: its first eight bytes (`common_type`, `common_flags`, `common_preempt_count`, `common_pid`), or
     /// `None` if this event is not to be recorded here and now.
+    ///
+    /// # Safety
+    /// The calling thread is in a read section (`rcu::read`), as probes are.
     #[inline(always)]
-    pub fn begin(&self) -> Option<u64> {
-        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+    pub unsafe fn begin(&self) -> Option<u64> {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & (bit::ENABLED | bit::OFF | bit::PIDS) != bit::ENABLED
+            && !self.begin_special(state)
+        {
             return None;
         }
-        Some(task::current().head() | u64::from(self.id))
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        Some(task.head() | self.id)
+    }
+
+    /// Whether the event is recorded all the same: of this task, or maybe for another's sake, who is in the record.
+    #[cold]
+    #[inline(never)]
+    fn begin_special(&self, state: u32) -> bool {
+        state & (bit::ENABLED | bit::OFF) == bit::ENABLED
+            && (self.concerned.is_some() || self.pids.want(task::current().pid()))
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -195,14 +275,14 @@ impl EventFile {
     ///
     /// # Safety
     /// `payload` points to `len` bytes of a complete record, aligned to 8; the 4 bytes before it are writable, up to 15
-    /// bytes behind it readable.
+    /// bytes behind it readable. The read section that `begin` asked for has not been left.
     #[inline(always)]
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
-        // SAFETY: `begin` has asked for it on this thread
+        // SAFETY: the caller's promise
         let task = unsafe { task::current_in_section() };
         if task.is_plain(self.plain.load(Ordering::Relaxed)) {
             // SAFETY: the caller's promise is what `append` asks for
-            unsafe { self.buffer.append::<LEN>(payload, len) };
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         } else {
             seldom();
             // SAFETY: the caller's promise
@@ -210,36 +290,33 @@ impl EventFile {
         }
     }
 
-    /// There is something special about the event in this instance, or about its task.
-    ///
-    /// In this order: triggers, filter, append, stacks, name.
+    /// There is something special about the event in this instance, or about its task. If it is a filter only, it is
+    /// asked here.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
     #[inline(never)]
     unsafe fn commit_special<const LEN: usize>(&self, payload: *mut u8, len: usize) {
-        let filter = self.filter.load(Ordering::Acquire);
-        if !filter.is_null() {
-            // SAFETY: probes run inside a read section, which keeps the filter; the caller's promise about the record
-            let passes = unsafe {
-                (*filter).matches(core::slice::from_raw_parts(payload, len), &Now::default())
-            };
-            if !passes {
-                return;
-            }
-        }
         // SAFETY: in a read section
         let task = unsafe { task::current_in_section() };
-        if task.is_plain(self.cmdlines.generation()) {
-            // SAFETY: the caller's promise is what `append` asks for
-            unsafe { self.buffer.append::<LEN>(payload, len) };
-        } else {
+        if !task.is_plain(self.filtered.load(Ordering::Relaxed)) {
             // SAFETY: the caller's promise
-            unsafe { self.commit_unusual(payload, len) };
+            return unsafe { self.commit_unusual(payload, len) };
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: the section keeps the filter; the caller's promise about the record
+        let passes = filter.is_null()
+            || unsafe {
+                let record = core::slice::from_raw_parts(payload.cast_const(), len);
+                (*filter).matches(record, &Now::default())
+            };
+        if passes {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         }
     }
 
-    /// The record's task gives CPU or time, or its name is not in the table yet.
+    /// Everything that is special, in this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
@@ -247,15 +324,35 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
         let task = task::current();
-        match task.place() {
-            Some(place) => {
-                // SAFETY: the caller's promise
-                let record = unsafe { core::slice::from_raw_parts(payload, len) };
-                self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record);
-            }
+        // SAFETY: the caller's promise
+        let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+        if let Some(follow) = self.follow {
+            return follow.apply(&self.pids, record);
+        }
+        if let Some(at) = self.concerned
+            && self.state.load(Ordering::Relaxed) & bit::PIDS != 0
+            && !self.pids.want(task.pid())
+            && !pids::wants_concerned(&self.pids, at, record)
+        {
+            return;
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: probes run inside a read section, which keeps the filter
+        if !filter.is_null() && unsafe { !(*filter).matches(record, &Now::default()) } {
+            return;
+        }
+        let recorded = match task.place() {
+            Some(place) => self
+                .buffer
+                .append_at(place.cpu.map(|c| c as usize), place.time, record),
             // SAFETY: the caller's promise is what `append` asks for
-            None => _ = unsafe { self.buffer.append::<0>(payload, len) },
+            None => unsafe { self.buffer.append::<0>(payload, len) },
+        };
+        let state = self.state.load(Ordering::Relaxed);
+        if recorded && state & (bit::STACK | bit::USER_STACK) != 0 {
+            let (kernel, user) = (state & bit::STACK != 0, state & bit::USER_STACK != 0);
+            // the walk begins here, so that the first call that has not returned is the probe's
+            stacks::record(&self.buffer, task, Here::new(), kernel, user);
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();

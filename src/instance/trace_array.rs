@@ -5,16 +5,20 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use super::cmdlines::Cmdlines;
+use super::common::Common;
 use super::error_log::ErrorLog;
 use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
+use super::pids::{Following, Pids};
 use super::set_event::Which;
+use super::size::Sizes;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
 use crate::base::rcu::Garbage;
-use crate::base::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::base::stack;
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
 use crate::event::tracepoint::Changes;
@@ -69,6 +73,12 @@ pub struct TraceArray {
     options: Options,
     registry: Arc<Registry>,
     cmdlines: Arc<Cmdlines>,
+    common: Arc<Common>,
+    sizes: Sizes,
+    pids: Arc<Pids>,
+    /// One change of the lists of pids at a time.
+    changing_pids: Mutex<()>,
+    following: Following,
     /// In the order of `available_events`.
     files: Vec<Arc<EventFile>>,
     by_id: BTreeMap<u16, usize>,
@@ -77,6 +87,8 @@ pub struct TraceArray {
     errors: Mutex<ErrorLog>,
     pipes: Mutex<Pipes>,
     on: Mutex<On>,
+    /// When the whole buffer was last cleared, by the buffer's clock; 0 in a new instance.
+    start: AtomicU64,
     /// Open files that keep the instance from being removed.
     users: AtomicU32,
     removed: AtomicBool,
@@ -90,8 +102,11 @@ impl TraceArray {
         options: Options,
         registry: &Arc<Registry>,
         cmdlines: Arc<Cmdlines>,
+        common: Arc<Common>,
     ) -> Result<Arc<TraceArray>> {
         let buffer = Arc::new(Buffer::new(config)?);
+        let sizes = Sizes::of(&buffer);
+        let pids = Arc::new(Pids::default());
         let names = (
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
@@ -104,6 +119,7 @@ impl TraceArray {
                     buffer.clone(),
                     cmdlines.clone(),
                     names,
+                    pids.clone(),
                 ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
@@ -119,6 +135,11 @@ impl TraceArray {
                 options,
                 registry: registry.clone(),
                 cmdlines: cmdlines.clone(),
+                common,
+                sizes,
+                pids: pids.clone(),
+                changing_pids: Mutex::new(()),
+                following: Following::default(),
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
@@ -126,11 +147,13 @@ impl TraceArray {
                     tracing_on: true,
                     paused: 0,
                 }),
+                start: AtomicU64::new(0),
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
             }
         });
         array.cmdlines.tell(&array);
+        array.settle_stacks();
         Ok(array)
     }
 
@@ -164,6 +187,34 @@ impl TraceArray {
     /// The remembered task names, the same in all instances.
     pub fn cmdlines(&self) -> &Arc<Cmdlines> {
         &self.cmdlines
+    }
+
+    /// What all instances share.
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    pub(super) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    pub(super) fn pids(&self) -> &Arc<Pids> {
+        &self.pids
+    }
+
+    pub(super) fn changing_pids(&self) -> &Mutex<()> {
+        &self.changing_pids
+    }
+
+    pub(super) fn following(&self) -> &Following {
+        &self.following
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        for file in &self.files {
+            file.pids_changed();
+        }
     }
 
     /// The instance's options.
@@ -210,10 +261,37 @@ impl TraceArray {
     /// Forgets what was recorded, on one CPU or all, and zeroes its counters.
     pub fn clear(&self, cpu: Option<usize>) {
         self.buffer.reset(cpu);
+        if cpu.is_none() {
+            self.begin_anew();
+        }
     }
 
-    /// Sets an option and what goes with it.
-    pub fn set_option(&self, option: TraceOption, on: bool) {
+    /// When the buffer was last cleared, by its clock: what times in latency format count from.
+    pub fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
+    }
+
+    /// As if the buffer had been cleared then.
+    #[cfg(test)]
+    pub(crate) fn set_start(&self, time: u64) {
+        self.start.store(time, Ordering::Relaxed);
+    }
+
+    fn begin_anew(&self) {
+        self.start.store(self.buffer.now(), Ordering::Relaxed);
+    }
+
+    /// Sets an option and what goes with it. What cannot be so: `EINVAL`.
+    pub fn set_option(self: &Arc<Self>, option: TraceOption, on: bool) -> Result<()> {
+        match option {
+            TraceOption::TestNopRefuse => return Err(Error::new(Errno::EINVAL)),
+            TraceOption::TracePrintkDest => return self.common.send_printk(self, on),
+            TraceOption::CopyTraceMarker if self.options.get(option) != on => {
+                self.common.copy_markers(self, on);
+            }
+            TraceOption::EventFork => self.follow_forks(&Arc::downgrade(self), on)?,
+            _ => (),
+        }
         self.options.set(option, on);
         match option {
             TraceOption::Overwrite => self.buffer.set_overwrite(on),
@@ -227,19 +305,32 @@ impl TraceArray {
                 }
                 self.cmdlines.refresh();
             }
+            TraceOption::StackTrace | TraceOption::UserStackTrace => self.settle_stacks(),
             _ => (),
+        }
+        Ok(())
+    }
+
+    /// Has stacks recorded as the options say.
+    fn settle_stacks(&self) {
+        let kernel = self.options.get(TraceOption::StackTrace);
+        let user = self.options.get(TraceOption::UserStackTrace);
+        if kernel || user {
+            stack::prepare();
+        }
+        for file in &self.files {
+            file.set_stacks(kernel, user);
         }
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
-    pub fn write_options(&self, input: &[u8]) -> Result<()> {
+    pub fn write_options(self: &Arc<Self>, input: &[u8]) -> Result<()> {
         let word = parse::trim(input);
         let found = TraceOption::by_name(word).map(|o| (o, true));
         let found =
             found.or_else(|| TraceOption::by_name(word.strip_prefix(b"no")?).map(|o| (o, false)));
         let (option, on) = found.ok_or(Error::new(Errno::EINVAL))?;
-        self.set_option(option, on);
-        Ok(())
+        self.set_option(option, on)
     }
 
     /// Writes `trace_clock`: the name of a clock. Every success clears the buffer; an unknown name is `EINVAL`.
@@ -247,35 +338,32 @@ impl TraceArray {
         let name =
             core::str::from_utf8(parse::trim(input)).map_err(|_| Error::new(Errno::EINVAL))?;
         let clock = ClockId::by_name(name).ok_or(Error::new(Errno::EINVAL))?;
-        self.buffer.set_clock(clock)
-    }
-
-    /// Writes `buffer_size_kb`: KiB per CPU, of one CPU or all.
-    pub fn set_size_kb(&self, cpu: Option<usize>, input: &[u8]) -> Result<()> {
-        let kb = parse::number(input)?;
-        if kb == 0 {
-            return Err(Error::new(Errno::EINVAL));
-        }
-        let bytes = kb.checked_mul(1024).ok_or(Error::new(Errno::ENOMEM))?;
-        let data = self.buffer.subbuf_size() as u64 - crate::ring::PAGE_HEADER as u64;
-        let subbufs =
-            usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
-        self.buffer.resize(cpu, subbufs)
-    }
-
-    /// What `buffer_size_kb` of a CPU reads: the data its sub-buffers hold.
-    pub fn size_kb(&self, cpu: usize) -> u64 {
-        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64
-            / 1024
+        self.buffer.set_clock(clock)?;
+        self.begin_anew();
+        Ok(())
     }
 
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
     /// forbidden `EINVAL`.
     pub fn mark(&self, writer: &Task, text: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write(&array.buffer, writer, text))
+    }
+
+    /// Writes `trace_marker_raw`: 4 bytes of id and data, by `writer`. Too short or too long: `EINVAL`; else as
+    /// [`mark`](Self::mark).
+    pub fn mark_raw(&self, writer: &Task, data: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write_raw(&array.buffer, writer, data))
+    }
+
+    /// Markers of the top level go to every instance whose option `copy_trace_marker` says so, its own among them.
+    fn mark_with(&self, write: impl Fn(&TraceArray) -> Result<usize>) -> Result<usize> {
         if !self.options.get(TraceOption::Markers) {
             return Err(Error::new(Errno::EINVAL));
         }
-        marker::write(&self.buffer, writer, text)
+        match self.is_top() {
+            true => self.common.each_copy(write),
+            false => write(self),
+        }
     }
 
     // Events
@@ -424,13 +512,15 @@ impl TraceArray {
     }
 
     /// Takes the instance out of use: `EBUSY` while somebody uses it. Afterwards all events are off.
-    pub(super) fn retire(&self) -> Result<()> {
+    pub(super) fn retire(self: &Arc<Self>) -> Result<()> {
         self.removed.store(true, Ordering::Release);
         if self.users.load(Ordering::Acquire) != 0 {
             self.removed.store(false, Ordering::Release);
             return Err(Error::new(Errno::EBUSY));
         }
         self.enable_all(None, false)?;
+        self.follow_forks(&Weak::new(), false)?;
+        self.common.leave(self);
         self.buffer.set_recording(false);
         self.buffer.wake_all();
         Ok(())
@@ -458,6 +548,7 @@ impl Drop for TraceArray {
     fn drop(&mut self) {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
         let _ = self.enable_all(None, false);
+        let _ = self.follow_forks(&Weak::new(), false);
     }
 }
 

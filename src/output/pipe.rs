@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::line::LineWriter;
+use super::line::{Line, LineWriter};
 use crate::base::cpu;
 use crate::base::text;
 use crate::instance::trace_array::PipeClaim;
@@ -27,6 +27,8 @@ pub struct PipeReader {
     lines: LineWriter,
     text: Vec<u8>,
     given: usize,
+    /// Events taken.
+    taken: u64,
     /// Whether this reader ever got something: only then does tracing_on 0 end it.
     delivered: bool,
 }
@@ -40,6 +42,7 @@ impl PipeReader {
             lines,
             text: Vec::with_capacity(PAGE),
             given: 0,
+            taken: 0,
             delivered: false,
         }
     }
@@ -103,8 +106,16 @@ impl PipeReader {
                 text::dec(&mut self.text, record.lost);
                 self.text.extend_from_slice(b" EVENTS]\n");
             }
-            self.lines
-                .write(&mut self.text, *cpu, record.ts, record.payload);
+            self.taken += 1;
+            let line = Line {
+                cpu: *cpu,
+                time: record.ts,
+                // a pipe does not look ahead
+                next: record.ts,
+                index: self.taken,
+                record: record.payload,
+            };
+            self.lines.write(&mut self.text, &line);
             debug_assert!(self.text.len() > before);
         }
     }

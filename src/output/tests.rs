@@ -123,7 +123,8 @@ fn pipe_consumes() {
     drop(pipe);
     top.claim_pipe(Some(0)).expect("free again");
     top.set_on(true);
-    top.set_option(TraceOption::Markers, false);
+    top.set_option(TraceOption::Markers, false)
+        .expect("takes it");
     assert_eq!(top.mark(&writer, b"x").unwrap_err().errno, Errno::EINVAL);
 }
 
@@ -172,10 +173,48 @@ fn names_are_remembered_anew() {
     cmdlines.resize(10_000).expect("enough memory");
     assert_eq!(cmdlines.get(4_300_000), None);
     assert_eq!(remembered(), Some(0), "an emptied table is filled again");
-    top.set_option(TraceOption::RecordTgid, true);
+    top.set_option(TraceOption::RecordTgid, true)
+        .expect("takes it");
     assert_eq!(remembered(), Some(4_299_999));
     cmdlines.resize(7_000).expect("enough memory");
-    other.set_option(TraceOption::RecordTgid, true);
+    other
+        .set_option(TraceOption::RecordTgid, true)
+        .expect("takes it");
     assert_eq!(remembered(), Some(4_299_999), "whatever instance asks");
     tracing.remove(b"anew").expect("not in use");
+}
+
+#[inline(never)]
+fn traced_from_here() {
+    trace_whole_way(1, "deep");
+    core::hint::black_box(());
+}
+
+#[test]
+fn stacks() {
+    let tracing = tracing();
+    let top = tracing.top();
+    top.write_options(b"stacktrace").expect("an option");
+    top.write_options(b"userstacktrace").expect("an option");
+    top.set_event(b"output_test:whole_way").expect("exists");
+    traced_from_here();
+    let seen = text(&mut TraceReader::new(top, None));
+    let at = |what: &str| {
+        seen.find(what)
+            .unwrap_or_else(|| panic!("no {what} in {seen}"))
+    };
+    assert!(
+        at("whole_way: a=1 s=deep") < at("<stack trace>\n => "),
+        "{seen}"
+    );
+    assert!(
+        at("<stack trace>\n => ") < at("<user stack trace>\n =>  <0000"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains(
+            "=> utracefs::output::tests::traced_from_here\n => utracefs::output::tests::stacks"
+        ),
+        "{seen}"
+    );
 }

@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::header;
-use super::line::LineWriter;
+use super::line::{Line, LineWriter};
 use crate::base::cpu;
 use crate::base::text;
+use crate::instance::size::KeepSize;
 use crate::instance::trace_array::Pause;
 use crate::instance::{TraceArray, TraceOption};
 use crate::ring::Iter;
@@ -23,8 +24,15 @@ pub struct TraceReader {
     /// Whether lines announce the first event of a CPU.
     annotate: bool,
     header: bool,
-    any: bool,
+    /// Events written.
+    written: u64,
+    /// The event being written, where one looks ahead meanwhile.
+    record: Vec<u8>,
+    /// Time that passed between the events of a golden text and the clock's present, which no event can be before.
+    #[cfg(test)]
+    pub(super) later: u64,
     _pause: Pause,
+    _size: KeepSize,
 }
 
 struct PerCpu {
@@ -56,43 +64,63 @@ impl TraceReader {
             lines: LineWriter::new(array),
             annotate: overruns && cpu.is_none(),
             header: false,
-            any: false,
+            written: 0,
+            record: Vec::new(),
+            #[cfg(test)]
+            later: 0,
             _pause: pause,
+            _size: array.keep_size(cpu),
         }
     }
 
     /// Appends whole lines to `out` until it holds at least `room` bytes or the trace ends; returns whether it wrote any.
     pub fn read(&mut self, out: &mut Vec<u8>, room: usize) -> bool {
         let before = out.len();
+        self.lines.renew(&self.array);
         if !self.header {
             self.header = true;
-            header::write(&self.array, out);
+            let empty = oldest(&mut self.iters).is_none();
+            header::write(&self.array, self.lines.style(), empty, out);
         }
-        self.lines.renew(&self.array);
-        let annotate = self.annotate && self.array.options().get(TraceOption::Annotate);
+        let style = *self.lines.style();
+        let annotate =
+            self.annotate && style.is_text() && self.array.options().get(TraceOption::Annotate);
         while out.len() < room {
-            let mut oldest: Option<(usize, u64)> = None;
-            for (i, c) in self.iters.iter_mut().enumerate() {
-                if let Some(time) = c.iter.peek_time()
-                    && oldest.is_none_or(|(_, t)| time < t)
-                {
-                    oldest = Some((i, time));
-                }
-            }
-            let Some((i, _)) = oldest else { break };
+            let Some((i, _)) = oldest(&mut self.iters) else {
+                break;
+            };
             let c = &mut self.iters[i];
             if !c.started {
                 c.started = true;
-                if annotate && self.any {
+                if annotate && self.written > 0 {
                     out.extend_from_slice(b"##### CPU ");
                     text::dec(out, c.cpu as u64);
                     out.extend_from_slice(b" buffer started ####\n");
                 }
             }
-            self.any = true;
-            if let Some(record) = c.iter.next() {
-                self.lines.write(out, c.cpu, record.ts, record.payload);
-            }
+            let (cpu, index) = (c.cpu, self.written);
+            self.written += 1;
+            let (time, next, record) = if style.latency {
+                let Some(found) = c.iter.next() else { break };
+                let time = found.ts;
+                self.record.clear();
+                self.record.extend_from_slice(found.payload);
+                let next = oldest(&mut self.iters).map_or(time, |(_, next)| next);
+                (time, next, &self.record[..])
+            } else {
+                let Some(found) = c.iter.next() else { break };
+                (found.ts, found.ts, found.payload)
+            };
+            #[cfg(test)]
+            let (time, next) = (time - self.later, next - self.later);
+            let line = Line {
+                cpu,
+                time,
+                next,
+                index,
+                record,
+            };
+            self.lines.write(out, &line);
         }
         out.len() > before
     }
@@ -105,4 +133,18 @@ impl TraceReader {
             ..TraceReader::new(&self.array, self.cpu)
         };
     }
+}
+
+/// Which of the CPUs has the oldest event left, and its time.
+#[inline]
+fn oldest(iters: &mut [PerCpu]) -> Option<(usize, u64)> {
+    let mut oldest: Option<(usize, u64)> = None;
+    for (i, c) in iters.iter_mut().enumerate() {
+        if let Some(time) = c.iter.peek_time()
+            && oldest.is_none_or(|(_, t)| time < t)
+        {
+            oldest = Some((i, time));
+        }
+    }
+    oldest
 }

@@ -20,9 +20,11 @@ impl Value<OneOption> for OptionFile {
     }
 
     fn store(context: &OneOption, input: &[u8]) -> Result<usize> {
-        context
-            .array
-            .set_option(context.option, parse::flag(input)?);
+        let on = parse::flag(input)?;
+        // what it is already is no change that could be refused
+        if context.array.options().get(context.option) != on {
+            context.array.set_option(context.option, on)?;
+        }
         Ok(input.len())
     }
 }

@@ -3,28 +3,31 @@
 use std::sync::Arc;
 
 use utracefs::base::cpu;
-use utracefs::instance::TraceArray;
+use utracefs::instance::{TraceArray, TraceOption};
 use utracefs::ring::{Buffer, Want};
 
 use crate::node::wait::{Awaited, Wait};
-
-/// How full a CPU's buffer is when poll(2) says so, percent: what `buffer_percent` starts with in the kernel.
-const PERCENT: u8 = 50;
 
 /// What is waited for.
 #[derive(Clone, Copy)]
 pub(super) enum For {
     /// Any event, of a CPU or of all.
     Any(Option<usize>),
-    /// A CPU's buffer is filled so far that it is worth while.
-    Filled(usize),
+    /// A CPU's buffer is filled so far that it is worth while: to `buffer_percent`.
+    Filled { cpu: usize, percent: u8 },
 }
 
 impl For {
+    /// A CPU of an instance, filled as its `buffer_percent` wants it.
+    pub(super) fn filled(array: &TraceArray, cpu: usize) -> For {
+        let percent = array.percent();
+        For::Filled { cpu, percent }
+    }
+
     fn cpu(self) -> Option<usize> {
         match self {
             For::Any(cpu) => cpu,
-            For::Filled(cpu) => Some(cpu),
+            For::Filled { cpu, .. } => Some(cpu),
         }
     }
 
@@ -33,22 +36,24 @@ impl For {
         match self {
             For::Any(_) => Want::Any,
             // in a small buffer the page being written is enough, as soon as there is something in it
-            For::Filled(cpu) if buffer.is_filled(cpu, PERCENT) => Want::Any,
-            For::Filled(_) => Want::Percent(PERCENT),
+            For::Filled { cpu, percent } if buffer.is_filled(cpu, percent) => Want::Any,
+            For::Filled { percent, .. } => Want::Percent(percent),
         }
     }
 
     fn is_there(self, buffer: &Buffer) -> bool {
         match self {
             For::Any(cpu) => buffer.has_data(cpu),
-            For::Filled(cpu) => buffer.is_filled(cpu, PERCENT) && buffer.has_data(Some(cpu)),
+            For::Filled { cpu, percent } => {
+                buffer.is_filled(cpu, percent) && buffer.has_data(Some(cpu))
+            }
         }
     }
 }
 
-/// Whether it is there.
+/// What poll(2) says: whether it is there, or that a read would wait and is not to be kept from it (the option `block`).
 pub(super) fn is_there(array: &TraceArray, what: For) -> bool {
-    what.is_there(array.buffer())
+    array.options().get(TraceOption::Block) || what.is_there(array.buffer())
 }
 
 /// The wait for it. A poll waits for what comes from now on; if what it wants is there already, for more of it.

@@ -118,6 +118,8 @@ pub struct Env<'a> {
     pub hash_ptr: bool,
     /// Secret of that hash: the same as long as pointers are to be compared.
     pub hash_key: [u64; 2],
+    /// Whether the arguments of system calls have their types before them (the option `verbose`).
+    pub verbose: bool,
     /// Names of addresses.
     pub symbols: &'a dyn Symbols,
     /// What `jiffies` is in a `print fmt`: time now in units of 4 ms, as the format files assume.
@@ -128,6 +130,7 @@ impl Default for Env<'static> {
     fn default() -> Env<'static> {
         Env {
             hash_ptr: true,
+            verbose: false,
             hash_key: [0x7574_7261_6365_6673, 0x686a_7369_6d70_6c65],
             symbols: &NoSymbols,
             jiffies: 0,

@@ -1,7 +1,11 @@
 //! Every control file, without a mount: what it reads, takes and refuses.
 
+mod buffer;
+mod control;
 mod filter;
+mod options;
 mod output;
+mod pids;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -120,28 +124,42 @@ fn the_tree() {
     let (_, local) = local();
     let top = [
         "instances",
+        "saved_tgids",
+        "saved_cmdlines_size",
         "saved_cmdlines",
         "README",
+        "tracing_thresh",
         "per_cpu",
         "error_log",
         "options",
+        "buffer_subbuf_size_kb",
+        "buffer_percent",
+        "timestamp_mode",
         "tracing_on",
         "trace_clock",
+        "trace_marker_raw",
         "trace_marker",
+        "free_buffer",
         "buffer_total_size_kb",
         "buffer_size_kb",
         "trace_pipe",
         "trace",
         "trace_options",
+        "tracing_cpumask",
         "current_tracer",
         "available_tracers",
+        "set_event_notrace_pid",
+        "set_event_pid",
         "events",
         "set_event",
         "available_events",
+        "printk_formats",
     ];
     assert_eq!(local.ls("").unwrap(), top);
     local.mkdir("instances/a").unwrap();
-    assert_eq!(local.ls("instances/a").unwrap(), top[3..18]);
+    let (first, last) = ("per_cpu", "set_event");
+    let at = |name| top.iter().position(|n| *n == name).unwrap();
+    assert_eq!(local.ls("instances/a").unwrap(), top[at(first)..=at(last)]);
     let all = |names: &[&str], mode: u16| {
         for name in names {
             for path in [name.to_string(), format!("instances/a/{name}")] {
@@ -255,7 +273,7 @@ fn the_tree() {
         "per_cpu/cpu+0",
         "per_cpu/cpu",
         "per_cpu/cpu99999",
-        "options/fields",
+        "options/function-trace",
         "instances/a/instances",
         "instances/a/README",
         "instances/a/saved_cmdlines",
@@ -327,60 +345,6 @@ fn switches() {
     );
     assert_eq!(local.cat("instances/a/tracing_on").unwrap(), "1\n");
     assert_eq!(local.open("trace_clock", READ).unwrap().seek(), Seek::NoEnd);
-}
-
-#[test]
-fn options() {
-    let (_, local) = local();
-    let text = local.cat("trace_options").unwrap();
-    assert!(
-        text.contains("\noverwrite\n") && text.contains("\nnorecord-tgid\n"),
-        "{text}"
-    );
-    check_numbers(&local, "options/overwrite", false);
-    local.echo("0", "options/overwrite").unwrap();
-    local.echo("1", "options/record-tgid").unwrap();
-    let text = local.cat("trace_options").unwrap();
-    assert!(
-        text.contains("\nnooverwrite\n") && text.contains("\nrecord-tgid\n"),
-        "{text}"
-    );
-    local.echo("overwrite", "trace_options").unwrap();
-    local.echo(" norecord-tgid ", "trace_options").unwrap();
-    assert_eq!(
-        (
-            local.cat("options/overwrite").unwrap(),
-            local.cat("options/record-tgid").unwrap()
-        ),
-        ("1\n".into(), "0\n".into())
-    );
-    let bad = Err(Errno::EINVAL);
-    check_writes(
-        &local,
-        "trace_options",
-        &[
-            ("", bad),
-            ("fields", bad),
-            ("nono", bad),
-            ("Overwrite", bad),
-            ("overwrite=1", bad),
-            ("markers overwrite", bad),
-        ],
-    );
-    // an instance starts with the top level's, and goes its own way
-    local.echo("0", "options/markers").unwrap();
-    local.mkdir("instances/a").unwrap();
-    assert_eq!(local.cat("instances/a/options/markers").unwrap(), "0\n");
-    local
-        .echo("norecord-cmd", "instances/a/trace_options")
-        .unwrap();
-    assert_eq!(local.cat("options/record-cmd").unwrap(), "1\n");
-    assert!(
-        local
-            .cat("instances/a/trace_options")
-            .unwrap()
-            .contains("\nnorecord-cmd\n")
-    );
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What the options `stacktrace` and `userstacktrace` record after an event: where in the program it was.
+//!
+//! The kernel's first kind of stack ends where a program entered the kernel, its second begins there. Here both are the
+//! stack of the thread that traced: the first is shown by names, as deep as there is room, the second by addresses and places
+//! in files, as many as its format has.
+
+use crate::base::stack::Here;
+use crate::base::task::Current;
+use crate::event::registry::{KERNEL_STACK_ID, USER_STACK_ID};
+use crate::ring::Buffer;
+
+/// Most frames of a kernel stack's record.
+const FRAMES: usize = 64;
+/// Frames of a user stack's record: what its `format` says.
+const USER_FRAMES: usize = 8;
+/// Bytes before the addresses: common fields, how many frames or whose, and padding.
+const CALLERS: usize = 16;
+/// Bytes before a record that appending may write to, and behind it that it may read; the first keeps it aligned.
+const MARGIN: usize = 16;
+
+/// A record being made.
+#[repr(align(16))]
+struct Record([u8; MARGIN + CALLERS + 8 * FRAMES + MARGIN]);
+
+/// Records the stack of `here`, in one form or both, for a task whose event was just recorded.
+#[cold]
+#[inline(never)]
+pub(super) fn record(buffer: &Buffer, task: Current, here: Here, kernel: bool, user: bool) {
+    let mut frames = [0; FRAMES];
+    let found = here.walk(&mut frames);
+    let frames = &frames[..found];
+    if kernel && !frames.is_empty() {
+        append(buffer, task, KERNEL_STACK_ID, frames.len() as u32, frames);
+    }
+    if user {
+        let mut callers = [0; USER_FRAMES];
+        let n = found.min(USER_FRAMES);
+        callers[..n].copy_from_slice(&frames[..n]);
+        append(buffer, task, USER_STACK_ID, process(), &callers);
+    }
+}
+
+/// Appends a record; `word` is its field before the addresses.
+fn append(buffer: &Buffer, task: Current, id: u16, word: u32, callers: &[u64]) {
+    let mut record = Record([0; _]);
+    let bytes = &mut record.0[MARGIN..];
+    bytes[..8].copy_from_slice(&(task.head() | u64::from(id)).to_ne_bytes());
+    bytes[8..12].copy_from_slice(&word.to_ne_bytes());
+    for (to, from) in bytes[CALLERS..].chunks_exact_mut(8).zip(callers) {
+        to.copy_from_slice(&from.to_ne_bytes());
+    }
+    let len = CALLERS + 8 * callers.len();
+    match task.place() {
+        Some(place) => {
+            buffer.append_at(place.cpu.map(|c| c as usize), place.time, &bytes[..len]);
+        }
+        None => {
+            let payload = bytes.as_mut_ptr();
+            // SAFETY: a complete record, aligned to 8, with `MARGIN` bytes before it and behind the longest
+            unsafe { buffer.append::<0>(payload, len) };
+        }
+    }
+}
+
+/// Whose addresses they are.
+fn process() -> u32 {
+    #[cfg(feature = "std")]
+    return std::process::id();
+    #[cfg(not(feature = "std"))]
+    0
+}
