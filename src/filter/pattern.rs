@@ -105,121 +105,109 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     false
 }
 
-/// `starts_with` for a few bytes, without a call.
+/// `starts_with` for a few bytes, eight at once, without a call.
 #[inline]
 fn starts(text: &[u8], part: &[u8]) -> bool {
-    text.len() >= part.len() && part.iter().zip(text).all(|(a, b)| a == b)
+    let Some(text) = text.get(..part.len()) else {
+        return false;
+    };
+    match (text.last_chunk::<8>(), part.last_chunk::<8>()) {
+        (Some(a), Some(b)) => {
+            let (texts, parts) = (text.as_chunks::<8>().0, part.as_chunks::<8>().0);
+            a == b && texts.iter().zip(parts).all(|(a, b)| a == b)
+        }
+        _ => text.iter().zip(part).fold(0, |d, (a, b)| d | a ^ b) == 0,
+    }
 }
 
 /// A shell pattern, cut at its stars.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Glob {
     /// Before the first star: what the text begins with.
-    head: Box<[One]>,
+    head: Part,
     /// What follows in this order, anywhere, and what the text ends with; `None`: there is no star.
-    rest: Option<(Box<[Part]>, Box<[One]>)>,
+    rest: Option<(Box<[Part]>, Part)>,
 }
 
 /// What stands between two stars.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Part {
-    ones: Box<[One]>,
-    /// The first of them that stands for one character, and that, to be looked for.
+    /// For each character its bits, and those that matter: all, or none for one that may be any.
+    ones: Box<[(u8, u8)]>,
+    /// Characters that are one of a set, as bits.
+    classes: Box<[(usize, [u64; 4])]>,
+    /// The first that stands for one character, and that, to be looked for.
     anchor: Option<(usize, u8)>,
-}
-
-/// Stands for one character.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum One {
-    /// This one.
-    Byte(u8),
-    /// Any.
-    Any,
-    /// One of a set, as bits.
-    Class(Box<[u64; 4]>),
-    /// None: an escape without a character.
-    None,
-}
-
-impl One {
-    #[inline(always)]
-    fn fits(&self, c: u8) -> bool {
-        match self {
-            One::Byte(b) => *b == c,
-            One::Any => true,
-            One::Class(bits) => bits[usize::from(c >> 6)] >> (c & 63) & 1 != 0,
-            One::None => false,
-        }
-    }
-}
-
-/// Whether `text` is as long as `part` or longer, and begins with it.
-#[inline]
-fn begins(text: &[u8], part: &[One]) -> bool {
-    text.len() >= part.len() && part.iter().zip(text).all(|(one, c)| one.fits(*c))
 }
 
 impl Glob {
     fn new(pattern: &[u8]) -> Glob {
-        let mut parts: Vec<Box<[One]>> = Vec::new();
-        let mut part = Vec::new();
+        const ANY: (u8, u8) = (0, 0);
+        let mut parts = Vec::new();
+        let (mut ones, mut classes) = (Vec::new(), Vec::new());
         let mut p = 0;
         while let Some(&c) = pattern.get(p) {
             p += 1;
-            part.push(match c {
+            ones.push(match c {
                 b'*' => {
-                    parts.push(part.into());
-                    part = Vec::new();
+                    parts.push(Part::new(&mut ones, &mut classes));
                     continue;
                 }
-                b'?' => One::Any,
+                b'?' => ANY,
                 b'\\' => {
-                    let escaped = pattern.get(p);
                     p += 1;
-                    escaped.map_or(One::None, |b| One::Byte(*b))
+                    match pattern.get(p - 1) {
+                        Some(b) => (*b, 0xff),
+                        // an escape without a character is none
+                        None => {
+                            classes.push((ones.len(), [0; 4]));
+                            ANY
+                        }
+                    }
                 }
                 b'[' => match class(pattern, p) {
                     Some((bits, next)) => {
                         p = next;
-                        One::Class(Box::new(bits))
+                        classes.push((ones.len(), bits));
+                        ANY
                     }
                     // never closed: a bracket like any other character
-                    None => One::Byte(b'['),
+                    None => (b'[', 0xff),
                 },
-                literal => One::Byte(literal),
+                literal => (literal, 0xff),
             });
         }
-        let tail = part.into();
+        let tail = Part::new(&mut ones, &mut classes);
         let mut parts = parts.into_iter();
         match parts.next() {
             None => Glob {
                 head: tail,
                 rest: None,
             },
-            Some(head) => Glob {
-                head,
-                rest: Some((
-                    parts.filter(|p| !p.is_empty()).map(Part::new).collect(),
-                    tail,
-                )),
-            },
+            Some(head) => {
+                let middle = parts.filter(|p| !p.ones.is_empty()).collect();
+                Glob {
+                    head,
+                    rest: Some((middle, tail)),
+                }
+            }
         }
     }
 
     /// Whether all of `text` fits. Each part is looked for where the one before ended, which takes at most the product of
     /// both lengths.
     fn matches(&self, text: &[u8]) -> bool {
-        if !begins(text, &self.head) {
+        if !self.head.begins(text) {
             return false;
         }
-        let text = &text[self.head.len()..];
+        let text = &text[self.head.ones.len()..];
         let Some((middle, tail)) = &self.rest else {
             return text.is_empty();
         };
-        let Some(end) = text.len().checked_sub(tail.len()) else {
+        let Some(end) = text.len().checked_sub(tail.ones.len()) else {
             return false;
         };
-        if !begins(&text[end..], tail) {
+        if !tail.begins(&text[end..]) {
             return false;
         }
         let mut text = &text[..end];
@@ -234,13 +222,30 @@ impl Glob {
 }
 
 impl Part {
-    fn new(ones: Box<[One]>) -> Part {
-        let byte = |(i, one): (usize, &One)| match one {
-            One::Byte(b) => Some((i, *b)),
-            _ => None,
-        };
-        let anchor = ones.iter().enumerate().find_map(byte);
-        Part { ones, anchor }
+    /// Takes what was gathered.
+    fn new(ones: &mut Vec<(u8, u8)>, classes: &mut Vec<(usize, [u64; 4])>) -> Part {
+        let ones: Box<[_]> = core::mem::take(ones).into();
+        let byte = |(i, (byte, mask)): (usize, &(u8, u8))| (*mask != 0).then_some((i, *byte));
+        Part {
+            anchor: ones.iter().enumerate().find_map(byte),
+            classes: core::mem::take(classes).into(),
+            ones,
+        }
+    }
+
+    /// Whether `text` is as long or longer, and begins with it.
+    #[inline(always)]
+    fn begins(&self, text: &[u8]) -> bool {
+        text.len() >= self.ones.len()
+            && self
+                .ones
+                .iter()
+                .zip(text)
+                .all(|((byte, mask), c)| (byte ^ c) & mask == 0)
+            && self.classes.iter().all(|(at, bits)| {
+                let c = text.get(*at).copied().unwrap_or(0);
+                bits[usize::from(c >> 6)] >> (c & 63) & 1 != 0
+            })
     }
 
     /// Where it is first in `text`.
@@ -248,12 +253,12 @@ impl Part {
     fn find(&self, text: &[u8]) -> Option<usize> {
         let last = text.len().checked_sub(self.ones.len())?;
         let Some((before, byte)) = self.anchor else {
-            return (0..=last).find(|at| begins(&text[*at..], &self.ones));
+            return (0..=last).find(|at| self.begins(&text[*at..]));
         };
         let mut at = 0;
         while at <= last {
             at += position(&text[at + before..=last + before], byte)?;
-            if begins(&text[at..], &self.ones) {
+            if self.begins(&text[at..]) {
                 return Some(at);
             }
             at += 1;

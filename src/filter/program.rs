@@ -115,14 +115,33 @@ impl Test {
     pub(super) fn range(load: Load, (low, span): (u64, u64)) -> Test {
         let offset = load.offset;
         match load.int.size {
-            // in its own width a number needs no sign
-            4 if span <= u32::MAX.into() => Test::Range32 {
+            // in its own width a number needs no sign; a whole circle would have no opposite
+            4 if span < u32::MAX.into() => Test::Range32 {
                 offset,
                 low: low as u32,
                 span: span as u32,
             },
-            8 => Test::Range64 { offset, low, span },
+            8 if span < u64::MAX => Test::Range64 { offset, low, span },
             _ => Test::Range { load, low, span },
+        }
+    }
+}
+
+impl Test {
+    /// The opposite, where it is a test of the same kind: what is left of the circle of numbers.
+    fn complement(self) -> Result<Test, Test> {
+        match self {
+            Test::Range32 { offset, low, span } => Ok(Test::Range32 {
+                offset,
+                low: low.wrapping_add(span).wrapping_add(1),
+                span: u32::MAX.wrapping_sub(span).wrapping_sub(1),
+            }),
+            Test::Range64 { offset, low, span } => Ok(Test::Range64 {
+                offset,
+                low: low.wrapping_add(span).wrapping_add(1),
+                span: u64::MAX.wrapping_sub(span).wrapping_sub(1),
+            }),
+            other => Err(other),
         }
     }
 }
@@ -130,7 +149,8 @@ impl Test {
 #[derive(Clone, Debug)]
 struct Op {
     test: Test,
-    /// If the test turns out so, the op behind it is next; behind the last one the record is kept.
+    /// If the test turns out so, the op behind it is next; behind the last one the record is kept. Always true for
+    /// `Range32` and `Range64`.
     goes_on: bool,
     /// Else the op of this number, or an end.
     to: u16,
@@ -160,18 +180,17 @@ impl Filter {
         let mut ops = &*self.ops;
         loop {
             let leaves = |op: &&Op| {
-                let holds = match op.test {
+                match op.test {
                     // SAFETY: `need` counts what the test reads
                     Test::Range32 { offset, low, span } => unsafe {
-                        read::<u32>(record, offset).wrapping_sub(low) <= span
+                        read::<u32>(record, offset).wrapping_sub(low) > span
                     },
                     // SAFETY: as above
                     Test::Range64 { offset, low, span } => unsafe {
-                        read::<u64>(record, offset).wrapping_sub(low) <= span
+                        read::<u64>(record, offset).wrapping_sub(low) > span
                     },
-                    _ => self.holds(&op.test, record, context),
-                };
-                holds != op.goes_on
+                    _ => self.holds(&op.test, record, context) != op.goes_on,
+                }
             };
             match ops.iter().find(leaves) {
                 None | Some(Op { to: KEPT, .. }) => return true,
@@ -440,11 +459,24 @@ impl Builder {
         let op = |(i, (test, [no, yes])): (usize, (Test, [u16; 2]))| {
             // whatever connective follows, one of a test's two ways leads to the test behind it; of the last, to the end
             let behind = if i + 1 < len { i as u16 + 1 } else { KEPT };
-            let goes_on = yes == behind;
-            Op {
-                test,
-                goes_on,
-                to: if goes_on { no } else { yes },
+            match yes == behind {
+                true => Op {
+                    test,
+                    goes_on: true,
+                    to: no,
+                },
+                false => match test.complement() {
+                    Ok(test) => Op {
+                        test,
+                        goes_on: true,
+                        to: yes,
+                    },
+                    Err(test) => Op {
+                        test,
+                        goes_on: false,
+                        to: yes,
+                    },
+                },
             }
         };
         Filter {
