@@ -279,14 +279,19 @@ impl Cmdlines {
         self.with(|t| t.slots.len())
     }
 
-    /// Changes the number of slots (at least [`DEFAULT_SLOTS`]) and forgets everything. 0 or too many: `EINVAL`.
+    /// Changes the number of slots (at least [`DEFAULT_SLOTS`]) and forgets all names, but not the processes. 0 or too
+    /// many: `EINVAL`.
     pub fn resize(&self, slots: u64) -> Result<()> {
         if slots == 0 || slots > MAX_SLOTS as u64 {
             return Err(Error::new(Errno::EINVAL));
         }
-        let mut table = Some(Table::new((slots as usize).max(DEFAULT_SLOTS)));
-        let old = self.with(|t| table.take().map(|new| core::mem::replace(t, new)));
-        drop(old);
+        let mut table = Table::new((slots as usize).max(DEFAULT_SLOTS));
+        self.with(|t| {
+            for slot in t.entries().filter(|s| s.tgid != 0) {
+                table.enter(slot.pid, None, Some(slot.tgid));
+            }
+            core::mem::swap(t, &mut table);
+        });
         self.refresh();
         Ok(())
     }

@@ -46,11 +46,12 @@ impl ErrorLog {
         self.entries.clear();
     }
 
-    /// The file's text.
-    pub fn show(&self, out: &mut Vec<u8>) {
-        for e in &self.entries {
+    /// The text of each entry.
+    pub fn entries(&self) -> Vec<Vec<u8>> {
+        let text = |e: &Entry| {
+            let mut out = Vec::new();
             out.push(b'[');
-            text::seconds(out, e.time, 5);
+            text::seconds(&mut out, e.time, 5);
             out.extend_from_slice(b"] ");
             out.extend_from_slice(e.location.as_bytes());
             out.extend_from_slice(b": error: ");
@@ -60,7 +61,9 @@ impl ErrorLog {
             out.push(b'\n');
             out.resize(out.len() + 11 + e.position, b' ');
             out.extend_from_slice(b"^\n");
-        }
+            out
+        };
+        self.entries.iter().map(text).collect()
     }
 }
 
@@ -79,15 +82,11 @@ mod tests {
             };
             log.add(2_961_998_582_000, &caret, b"bad4==1\n");
         }
-        let mut out = Vec::new();
-        log.show(&mut out);
-        let text = alloc::string::String::from_utf8(out).unwrap();
+        let text = alloc::string::String::from_utf8(log.entries().concat()).unwrap();
         assert_eq!(text.lines().count(), 24);
         let first = "[ 2961.998582] event filter parse error: error: Field not found\n  Command: bad4==1\n            ^\n";
         assert!(text.starts_with(first), "{text}");
         log.clear();
-        let mut out = Vec::new();
-        log.show(&mut out);
-        assert!(out.is_empty());
+        assert!(log.entries().is_empty());
     }
 }

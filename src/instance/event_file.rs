@@ -1,18 +1,22 @@
 //! One event in one instance: whether it is enabled there, and the way of a record from the probe into the buffer.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ptr;
 
 use super::cmdlines::Cmdlines;
+use super::pids::{self, Follow, Pids};
 use super::stacks;
 use super::trace_array::TraceArray;
 use crate::base::error::{Errno, Error, Result};
-use crate::base::parse;
+use crate::base::rcu::Garbage;
 use crate::base::stack::Here;
-use crate::base::sync::{AtomicU32, Mutex, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe};
+use crate::filter::{Filter, Now};
 use crate::ring::Buffer;
 
 /// Bits of [`EventFile::state`].
@@ -29,6 +33,8 @@ mod bit {
     pub const STACK: u32 = 16;
     /// Record the stack, by addresses, after the event.
     pub const USER_STACK: u32 = 32;
+    /// Not everybody's events are recorded: see [`Pids`](super::Pids).
+    pub const PIDS: u32 = 64;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -46,10 +52,19 @@ pub struct EventFile {
     plain: AtomicU32,
     /// Serialises what decides about `plain`.
     settling: Mutex<()>,
+    /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
+    filter: AtomicPtr<Filter>,
+    /// What `filter` reads, without the newline at the end: a filter, or why one was refused. Empty: no filter.
+    filter_text: Mutex<Vec<u8>>,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
     array: Weak<TraceArray>,
+    pids: Arc<Pids>,
+    /// Where a record has the pid of another task that the event concerns.
+    concerned: Option<usize>,
+    /// The file records nothing, it follows tasks.
+    follow: Option<Follow>,
 }
 
 impl EventFile {
@@ -60,27 +75,72 @@ impl EventFile {
         buffer: Arc<Buffer>,
         cmdlines: Arc<Cmdlines>,
         names: (bool, bool),
+        pids: Arc<Pids>,
     ) -> EventFile {
         let file = EventFile {
             id: event.id,
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
+            filter: AtomicPtr::new(ptr::null_mut()),
+            filter_text: Mutex::default(),
             buffer,
             cmdlines,
+            concerned: pids::concerned(&event),
             event,
             array,
+            follow: None,
+            pids,
         };
         file.set_names(names.0, names.1);
-        file.settle();
+        file.pids_changed();
         file
+    }
+
+    /// A file that records nothing, but keeps the lists of pids of `of` true to what tasks do.
+    pub(super) fn follower(
+        event: Arc<Event>,
+        array: Weak<TraceArray>,
+        of: &TraceArray,
+        follow: Follow,
+    ) -> EventFile {
+        let (buffer, cmdlines) = (of.buffer().clone(), of.cmdlines().clone());
+        let mut file = EventFile::new(
+            event,
+            array,
+            buffer,
+            cmdlines,
+            (false, false),
+            of.pids().clone(),
+        );
+        file.follow = Some(follow);
+        file.pids_changed();
+        file
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        self.set_bit(bit::PIDS, self.follow.is_none() && self.pids.are_set());
+        self.settle();
+    }
+
+    fn set_bit(&self, bit: u32, on: bool) {
+        if on {
+            self.state.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
     /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
-        let special = self.state.load(Ordering::Relaxed) & (bit::STACK | bit::USER_STACK) != 0;
+        let state = self.state.load(Ordering::Relaxed);
+        let special = state & (bit::STACK | bit::USER_STACK) != 0
+            || state & bit::PIDS != 0 && self.concerned.is_some()
+            || self.follow.is_some()
+            || !self.filter.load(Ordering::Relaxed).is_null();
         let plain = if special {
             SPECIAL
         } else {
@@ -151,24 +211,29 @@ impl EventFile {
         self.settle();
     }
 
-    fn set_bit(&self, bit: u32, on: bool) {
-        if on {
-            self.state.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            self.state.fetch_and(!bit, Ordering::Relaxed);
-        }
+    /// What `filter` reads: the text of the filter, or why the last one was refused, or `none`; with a newline.
+    pub fn filter(&self) -> Vec<u8> {
+        let text = self.filter_text.lock();
+        let mut shown = match text.is_empty() {
+            true => Vec::from(b"none"),
+            false => text.clone(),
+        };
+        shown.push(b'\n');
+        shown
     }
 
-    /// What `filter` reads.
-    pub fn filter(&self) -> String {
-        String::from("none\n")
-    }
-
-    /// Sets the filter: `0` clears it, no other text is understood yet and gets `EINVAL`.
-    pub fn set_filter(&self, input: &[u8]) -> Result<()> {
-        match parse::trim(input) {
-            b"0" => Ok(()),
-            _ => Err(Error::new(Errno::EINVAL)),
+    /// Puts a filter in the place of the one before, or none, with what `filter` reads from now on. The former goes to the
+    /// garbage.
+    pub(super) fn put_filter(&self, filter: Option<Filter>, text: Vec<u8>, garbage: &mut Garbage) {
+        let new = filter.map_or(ptr::null_mut(), |f| Box::into_raw(Box::new(f)));
+        let mut shown = self.filter_text.lock();
+        *shown = text;
+        let old = self.filter.swap(new, Ordering::AcqRel);
+        drop(shown);
+        self.settle();
+        if !old.is_null() {
+            // SAFETY: from `Box::into_raw`, here or earlier, and the exchange made it ours to give away
+            garbage.add(unsafe { Box::from_raw(old) });
         }
     }
 
@@ -176,10 +241,21 @@ impl EventFile {
     /// `None` if this event is not to be recorded here and now.
     #[inline(always)]
     pub fn begin(&self) -> Option<u64> {
-        if self.state.load(Ordering::Relaxed) & (bit::ENABLED | bit::OFF) != bit::ENABLED {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & (bit::ENABLED | bit::OFF | bit::PIDS) != bit::ENABLED
+            && !self.begin_special(state)
+        {
             return None;
         }
         Some(task::current().head() | u64::from(self.id))
+    }
+
+    /// Whether the event is recorded all the same: of this task, or maybe for another's sake, who is in the record.
+    #[cold]
+    #[inline(never)]
+    fn begin_special(&self, state: u32) -> bool {
+        state & (bit::ENABLED | bit::OFF) == bit::ENABLED
+            && (self.concerned.is_some() || self.pids.want(task::current().pid()))
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -204,7 +280,7 @@ impl EventFile {
     /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
     /// is not in the table yet.
     ///
-    /// In this order: triggers, filter, append, stacks, name.
+    /// In this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
@@ -212,13 +288,27 @@ impl EventFile {
     #[inline(never)]
     unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
         let task = task::current();
+        // SAFETY: the caller's promise
+        let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+        if let Some(follow) = self.follow {
+            return follow.apply(&self.pids, record);
+        }
+        if let Some(at) = self.concerned
+            && self.state.load(Ordering::Relaxed) & bit::PIDS != 0
+            && !self.pids.want(task.pid())
+            && !pids::wants_concerned(&self.pids, at, record)
+        {
+            return;
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: probes run inside a read section, which keeps the filter
+        if !filter.is_null() && unsafe { !(*filter).matches(record, &Now::default()) } {
+            return;
+        }
         let recorded = match task.place() {
-            Some(place) => {
-                // SAFETY: as in `commit`
-                let record = unsafe { core::slice::from_raw_parts(payload, len) };
-                self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
-            }
+            Some(place) => self
+                .buffer
+                .append_at(place.cpu.map(|c| c as usize), place.time, record),
             // SAFETY: the caller's promise is what `append` asks for
             None => unsafe { self.buffer.append::<0>(payload, len) },
         };
@@ -245,6 +335,16 @@ impl EventFile {
         let tgid = (state & bit::RECORD_TGID != 0).then(|| task.tgid());
         if (name.is_some() || tgid.is_some()) && self.cmdlines.enter(task.pid(), name, tgid) {
             task.set_saved(generation);
+        }
+    }
+}
+
+impl Drop for EventFile {
+    fn drop(&mut self) {
+        let filter = *self.filter.get_mut();
+        if !filter.is_null() {
+            // SAFETY: from `Box::into_raw`; whoever dropped the last reference saw to it that no probe is running
+            drop(unsafe { Box::from_raw(filter) });
         }
     }
 }

@@ -1,8 +1,9 @@
-//! `trace_marker`: text from programs, recorded as `ftrace:print` (Documentation/trace/ftrace.rst).
+//! `trace_marker` and `trace_marker_raw`: text and data from programs, recorded as `ftrace:print` and `ftrace:raw_data`
+//! (Documentation/trace/ftrace.rst).
 
 use crate::base::error::{Errno, Error, Result};
 use crate::base::task::Task;
-use crate::event::registry::PRINT_ID;
+use crate::event::registry::{PRINT_ID, RAW_DATA_ID};
 use crate::ring::Buffer;
 
 /// Longest text of one event: a sub-buffer of 4 KiB less its header, an event header, the fields before the text, and
@@ -10,6 +11,10 @@ use crate::ring::Buffer;
 pub const MAX_TEXT: usize = 4096 - 16 - 8 - FIELDS - 2;
 /// Bytes of `ftrace:print` before its text: the common fields and `ip`.
 const FIELDS: usize = 16;
+/// Most bytes of a raw marker, its id among them.
+pub const MAX_RAW: usize = 4064;
+/// Bytes of `ftrace:raw_data` before its id: the common fields.
+const COMMON: usize = 8;
 /// Flags of a record made by a system call's own code: preemption depth 1.
 const PREEMPT_COUNT: u64 = 1;
 
@@ -29,13 +34,8 @@ pub fn mark_write_ip() -> u64 {
 ///
 /// Text up to a NUL counts; a newline is added where it is missing. A buffer that does not record: `EBADF`.
 pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize> {
-    if !buffer.is_recording() {
-        return Err(Error::new(Errno::EBADF));
-    }
     let text = &text[..text.len().min(MAX_TEXT)];
     let mut record = [0u8; 4096];
-    let head = writer.head() & !0xff00_0000 | PREEMPT_COUNT << 24 | u64::from(PRINT_ID);
-    record[..8].copy_from_slice(&head.to_ne_bytes());
     record[8..16].copy_from_slice(&mark_write_ip().to_ne_bytes());
     record[FIELDS..FIELDS + text.len()].copy_from_slice(text);
     let mut len = FIELDS + text.len();
@@ -44,13 +44,37 @@ pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize
         len += 1;
     }
     len += 1; // the NUL
+    append(
+        buffer,
+        writer,
+        PRINT_ID,
+        &mut record[..len.next_multiple_of(4)],
+    )?;
+    Ok(text.len())
+}
+
+/// Records `data`, an id of 4 bytes and what follows it, for `writer`. Shorter or longer than can be: `EINVAL`.
+pub(super) fn write_raw(buffer: &Buffer, writer: &Task, data: &[u8]) -> Result<usize> {
+    if !(size_of::<u32>()..=MAX_RAW).contains(&data.len()) {
+        return Err(Error::new(Errno::EINVAL));
+    }
+    let mut record = [0u8; COMMON + MAX_RAW];
+    record[COMMON..COMMON + data.len()].copy_from_slice(data);
+    let len = COMMON + data.len().next_multiple_of(4);
+    append(buffer, writer, RAW_DATA_ID, &mut record[..len])?;
+    Ok(data.len())
+}
+
+/// Fills in the common fields and records. A buffer that does not take it: `EBADF`.
+fn append(buffer: &Buffer, writer: &Task, id: u16, record: &mut [u8]) -> Result<()> {
+    if !buffer.is_recording() {
+        return Err(Error::new(Errno::EBADF));
+    }
+    let head = writer.head() & !0xff00_0000 | PREEMPT_COUNT << 24 | u64::from(id);
+    record[..COMMON].copy_from_slice(&head.to_ne_bytes());
     let place = writer.place().unwrap_or_default();
-    match buffer.append_at(
-        place.cpu.map(|c| c as usize),
-        place.time,
-        &record[..len.next_multiple_of(4)],
-    ) {
-        true => Ok(text.len()),
+    match buffer.append_at(place.cpu.map(|c| c as usize), place.time, record) {
+        true => Ok(()),
         false => Err(Error::new(Errno::EBADF)),
     }
 }

@@ -191,8 +191,9 @@ mod tests {
         }
         assert_eq!(Option::by_name(b"OVERWRITE"), None);
         top.set(Option::RecordTgid, true);
+        top.set(Option::EventFork, true);
         let instance = Options::instance(&top);
-        assert!(instance.get(Option::RecordTgid));
+        assert!(instance.get(Option::RecordTgid) && !instance.get(Option::EventFork));
         assert!(top.get(Option::CopyTraceMarker) && !instance.get(Option::CopyTraceMarker));
         // the tracer is the same everywhere
         instance.set(Option::TestNopAccept, true);

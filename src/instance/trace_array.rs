@@ -5,19 +5,24 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use super::cmdlines::Cmdlines;
+use super::common::Common;
 use super::error_log::ErrorLog;
 use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
+use super::pids::{Following, Pids};
 use super::set_event::Which;
+use super::size::Sizes;
 use crate::base::clock::ClockId;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
+use crate::base::rcu::Garbage;
 use crate::base::stack;
 use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::base::task::Task;
 use crate::event::registry::Registry;
 use crate::event::tracepoint::Changes;
+use crate::filter::{self, Filter, Refused};
 use crate::ring::{Buffer, Config};
 
 /// What an `enable` file above the events reads.
@@ -68,6 +73,12 @@ pub struct TraceArray {
     options: Options,
     registry: Arc<Registry>,
     cmdlines: Arc<Cmdlines>,
+    common: Arc<Common>,
+    sizes: Sizes,
+    pids: Arc<Pids>,
+    /// One change of the lists of pids at a time.
+    changing_pids: Mutex<()>,
+    following: Following,
     /// In the order of `available_events`.
     files: Vec<Arc<EventFile>>,
     by_id: BTreeMap<u16, usize>,
@@ -91,8 +102,11 @@ impl TraceArray {
         options: Options,
         registry: &Arc<Registry>,
         cmdlines: Arc<Cmdlines>,
+        common: Arc<Common>,
     ) -> Result<Arc<TraceArray>> {
         let buffer = Arc::new(Buffer::new(config)?);
+        let sizes = Sizes::of(&buffer);
+        let pids = Arc::new(Pids::default());
         let names = (
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
@@ -105,6 +119,7 @@ impl TraceArray {
                     buffer.clone(),
                     cmdlines.clone(),
                     names,
+                    pids.clone(),
                 ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
@@ -120,6 +135,11 @@ impl TraceArray {
                 options,
                 registry: registry.clone(),
                 cmdlines: cmdlines.clone(),
+                common,
+                sizes,
+                pids: pids.clone(),
+                changing_pids: Mutex::new(()),
+                following: Following::default(),
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
@@ -167,6 +187,34 @@ impl TraceArray {
     /// The remembered task names, the same in all instances.
     pub fn cmdlines(&self) -> &Arc<Cmdlines> {
         &self.cmdlines
+    }
+
+    /// What all instances share.
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    pub(super) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    pub(super) fn pids(&self) -> &Arc<Pids> {
+        &self.pids
+    }
+
+    pub(super) fn changing_pids(&self) -> &Mutex<()> {
+        &self.changing_pids
+    }
+
+    pub(super) fn following(&self) -> &Following {
+        &self.following
+    }
+
+    /// A list of pids was set or cleared.
+    pub(super) fn pids_changed(&self) {
+        for file in &self.files {
+            file.pids_changed();
+        }
     }
 
     /// The instance's options.
@@ -233,10 +281,16 @@ impl TraceArray {
         self.start.store(self.buffer.now(), Ordering::Relaxed);
     }
 
-    /// Sets an option and what goes with it. One that refuses values: `EINVAL`.
-    pub fn set_option(&self, option: TraceOption, on: bool) -> Result<()> {
-        if option == TraceOption::TestNopRefuse {
-            return Err(Error::new(Errno::EINVAL));
+    /// Sets an option and what goes with it. What cannot be so: `EINVAL`.
+    pub fn set_option(self: &Arc<Self>, option: TraceOption, on: bool) -> Result<()> {
+        match option {
+            TraceOption::TestNopRefuse => return Err(Error::new(Errno::EINVAL)),
+            TraceOption::TracePrintkDest => return self.common.send_printk(self, on),
+            TraceOption::CopyTraceMarker if self.options.get(option) != on => {
+                self.common.copy_markers(self, on);
+            }
+            TraceOption::EventFork => self.follow_forks(&Arc::downgrade(self), on)?,
+            _ => (),
         }
         self.options.set(option, on);
         match option {
@@ -270,7 +324,7 @@ impl TraceArray {
     }
 
     /// Writes `trace_options`: one name, `no` before it to clear. Anything else: `EINVAL`.
-    pub fn write_options(&self, input: &[u8]) -> Result<()> {
+    pub fn write_options(self: &Arc<Self>, input: &[u8]) -> Result<()> {
         let word = parse::trim(input);
         let found = TraceOption::by_name(word).map(|o| (o, true));
         let found =
@@ -289,32 +343,27 @@ impl TraceArray {
         Ok(())
     }
 
-    /// Writes `buffer_size_kb`: KiB per CPU, of one CPU or all.
-    pub fn set_size_kb(&self, cpu: Option<usize>, input: &[u8]) -> Result<()> {
-        let kb = parse::number(input)?;
-        if kb == 0 {
-            return Err(Error::new(Errno::EINVAL));
-        }
-        let bytes = kb.checked_mul(1024).ok_or(Error::new(Errno::ENOMEM))?;
-        let data = self.buffer.subbuf_size() as u64 - crate::ring::PAGE_HEADER as u64;
-        let subbufs =
-            usize::try_from(bytes.div_ceil(data)).map_err(|_| Error::new(Errno::ENOMEM))?;
-        self.buffer.resize(cpu, subbufs)
-    }
-
-    /// What `buffer_size_kb` of a CPU reads: the data its sub-buffers hold.
-    pub fn size_kb(&self, cpu: usize) -> u64 {
-        (self.buffer.subbufs(cpu) * (self.buffer.subbuf_size() - crate::ring::PAGE_HEADER)) as u64
-            / 1024
-    }
-
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
     /// forbidden `EINVAL`.
     pub fn mark(&self, writer: &Task, text: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write(&array.buffer, writer, text))
+    }
+
+    /// Writes `trace_marker_raw`: 4 bytes of id and data, by `writer`. Too short or too long: `EINVAL`; else as
+    /// [`mark`](Self::mark).
+    pub fn mark_raw(&self, writer: &Task, data: &[u8]) -> Result<usize> {
+        self.mark_with(|array| marker::write_raw(&array.buffer, writer, data))
+    }
+
+    /// Markers of the top level go to every instance whose option `copy_trace_marker` says so, its own among them.
+    fn mark_with(&self, write: impl Fn(&TraceArray) -> Result<usize>) -> Result<usize> {
         if !self.options.get(TraceOption::Markers) {
             return Err(Error::new(Errno::EINVAL));
         }
-        marker::write(&self.buffer, writer, text)
+        match self.is_top() {
+            true => self.common.each_copy(write),
+            false => write(self),
+        }
     }
 
     // Events
@@ -376,6 +425,60 @@ impl TraceArray {
         }
     }
 
+    /// Writes `filter` of an event: its records are kept if they pass. `0`: all are.
+    ///
+    /// What is refused takes the former filter away, and the file reads why; the error is in `error_log`. `EINVAL` for
+    /// most, `EPERM`, `ENOENT` and `ESRCH` for some errors; a text of 4096 bytes changes nothing (`EINVAL`).
+    pub fn set_filter(&self, file: &EventFile, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        let refused = self.apply_filter(file, text, &mut garbage, |refused| refused);
+        garbage.retire();
+        match refused {
+            Some(refused) => Err(Error::new(refused.errno)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes `filter` of a system: that of all its events. Those that cannot take it have none then, and their files
+    /// say so; that is no error, even if it is all of them.
+    pub fn set_system_filter(&self, system: &str, input: &[u8]) -> Result<()> {
+        let text = filter_text(input)?;
+        let mut garbage = Garbage::new();
+        for file in self.files.iter().filter(|f| f.event().system == system) {
+            self.apply_filter(file, text, &mut garbage, |_| Refused::NOT_APPLICABLE);
+        }
+        garbage.retire();
+        Ok(())
+    }
+
+    /// Gives a file its filter, or the reason why it has none, as `reason` has it.
+    fn apply_filter(
+        &self,
+        file: &EventFile,
+        text: &[u8],
+        garbage: &mut Garbage,
+        reason: fn(Refused) -> Refused,
+    ) -> Option<Refused> {
+        if filter::is_none(text) {
+            file.put_filter(None, Vec::new(), garbage);
+            return None;
+        }
+        match Filter::compile(text, &file.event().fields) {
+            Ok(filter) => {
+                file.put_filter(Some(filter), text.into(), garbage);
+                None
+            }
+            Err(refused) => {
+                let refused = reason(refused);
+                file.put_filter(None, refused.show(text), garbage);
+                let now = ClockId::Local.now();
+                self.errors.lock().add(now, &refused.caret(), text);
+                Some(refused)
+            }
+        }
+    }
+
     /// Sets all files that `which` picks, with one patch of the code for all; returns how many it picked.
     fn enable_which(&self, on: bool, which: impl Fn(&Arc<EventFile>) -> bool) -> Result<usize> {
         let _lock = self.events.lock();
@@ -409,13 +512,15 @@ impl TraceArray {
     }
 
     /// Takes the instance out of use: `EBUSY` while somebody uses it. Afterwards all events are off.
-    pub(super) fn retire(&self) -> Result<()> {
+    pub(super) fn retire(self: &Arc<Self>) -> Result<()> {
         self.removed.store(true, Ordering::Release);
         if self.users.load(Ordering::Acquire) != 0 {
             self.removed.store(false, Ordering::Release);
             return Err(Error::new(Errno::EBUSY));
         }
         self.enable_all(None, false)?;
+        self.follow_forks(&Weak::new(), false)?;
+        self.common.leave(self);
         self.buffer.set_recording(false);
         self.buffer.wake_all();
         Ok(())
@@ -443,6 +548,15 @@ impl Drop for TraceArray {
     fn drop(&mut self) {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
         let _ = self.enable_all(None, false);
+        let _ = self.follow_forks(&Weak::new(), false);
+    }
+}
+
+/// The text of a filter in what was written.
+fn filter_text(input: &[u8]) -> Result<&[u8]> {
+    match input.len() < filter::MAX_TEXT {
+        true => Ok(filter::text(input)),
+        false => Err(Error::new(Errno::EINVAL)),
     }
 }
 

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::cmdlines::Cmdlines;
+use super::common::Common;
 use super::options::Options;
 use super::trace_array::TraceArray;
 use crate::base::clock::ClockId;
@@ -37,13 +38,16 @@ impl Tracing {
     pub fn new(registry: Registry, way: Way) -> Result<Arc<Tracing>> {
         let registry = Arc::new(registry);
         let cmdlines = Arc::new(Cmdlines::default());
+        let common = Arc::new(Common::default());
         let top = TraceArray::new(
             b"",
             &config(way),
             Options::top(),
             &registry,
             cmdlines.clone(),
+            Arc::clone(&common),
         )?;
+        common.set_top(&top);
         let instances = RwLock::new(BTreeMap::new());
         Ok(Arc::new(Tracing {
             registry,
@@ -100,6 +104,7 @@ impl Tracing {
             options,
             &self.registry,
             self.cmdlines.clone(),
+            self.top.common().clone(),
         )?;
         array
             .buffer()

@@ -7,6 +7,7 @@ use super::header;
 use super::line::{Line, LineWriter};
 use crate::base::cpu;
 use crate::base::text;
+use crate::instance::size::KeepSize;
 use crate::instance::trace_array::Pause;
 use crate::instance::{TraceArray, TraceOption};
 use crate::ring::Iter;
@@ -31,6 +32,7 @@ pub struct TraceReader {
     #[cfg(test)]
     pub(super) later: u64,
     _pause: Pause,
+    _size: KeepSize,
 }
 
 struct PerCpu {
@@ -67,6 +69,7 @@ impl TraceReader {
             #[cfg(test)]
             later: 0,
             _pause: pause,
+            _size: array.keep_size(cpu),
         }
     }
 

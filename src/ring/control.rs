@@ -19,7 +19,9 @@ use core::ptr::NonNull;
 
 use super::page::PAGE_HEADER;
 use crate::base::clock::Scale;
-use crate::base::error::{Errno, Error, Result};
+use crate::base::error::Result;
+#[cfg(not(loom))]
+use crate::base::error::{Errno, Error};
 use crate::base::sync::{AtomicU64, Ordering};
 
 /// Bytes of the control block and its alignment: pages begin at a page.
@@ -132,6 +134,7 @@ impl Pair {
     }
 
     /// Both words, the low one first. They may come from two moments: only [`swap`](Self::swap) can tell.
+    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
     #[inline(always)]
     pub(super) fn load(&self) -> (u64, u64) {
         (
@@ -141,6 +144,7 @@ impl Pair {
     }
 
     /// Both words of one moment, for pairs whose low word changes whenever the high one does and does not come back.
+    #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
     pub(super) fn snapshot(&self) -> (u64, u64) {
         loop {
             let pair = self.load();
@@ -169,9 +173,12 @@ impl Pair {
         }
         ok as u8 != 0
     }
+}
 
-    #[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
-    pub(super) fn swap(&self, old: (u64, u64), new: (u64, u64)) -> bool {
+/// Where there is no such instruction: the pair has a lock.
+#[cfg(not(all(target_arch = "x86_64", not(miri), not(loom))))]
+impl Pair {
+    fn locked<T>(&self, f: impl FnOnce() -> T) -> T {
         while self
             .busy
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
@@ -179,16 +186,36 @@ impl Pair {
         {
             relax();
         }
-        let same = (
-            self.low.load(Ordering::Relaxed),
-            self.high.load(Ordering::Relaxed),
-        ) == old;
-        if same {
-            self.low.store(new.0, Ordering::Release);
-            self.high.store(new.1, Ordering::Release);
-        }
+        let result = f();
         self.busy.store(false, Ordering::Release);
-        same
+        result
+    }
+
+    pub(super) fn load(&self) -> (u64, u64) {
+        self.locked(|| {
+            (
+                self.low.load(Ordering::Relaxed),
+                self.high.load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    pub(super) fn snapshot(&self) -> (u64, u64) {
+        self.load()
+    }
+
+    pub(super) fn swap(&self, old: (u64, u64), new: (u64, u64)) -> bool {
+        self.locked(|| {
+            let same = (
+                self.low.load(Ordering::Relaxed),
+                self.high.load(Ordering::Relaxed),
+            ) == old;
+            if same {
+                self.low.store(new.0, Ordering::Relaxed);
+                self.high.store(new.1, Ordering::Relaxed);
+            }
+            same
+        })
     }
 }
 

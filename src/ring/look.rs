@@ -254,7 +254,9 @@ impl View {
         let meta = self.meta(no);
         // read first: if the ring goes on meanwhile somebody has published, and the exchange below fails
         let old = meta.page.load();
-        if old.0 == state.0 {
+        let there = State(old.0);
+        if there.is_sealed() && there.no(no) >= no {
+            // this page's, or that of a later lap
             return;
         }
         if let Some(first) = self.entries_before(no) {

@@ -9,6 +9,8 @@ mod control;
 pub mod entry;
 mod iter;
 mod look;
+#[cfg(all(test, loom))]
+mod loom;
 #[cfg(not(loom))]
 mod memory;
 mod page;

@@ -61,11 +61,4 @@ fire sched
 [ "$(entries)" -gt "$before" ] || fail "nothing is recorded after tracing_on became 1 again"
 put 0 events/enable
 
-# the filter file as far as every kernel has it
-put 0 events/sched/sched_switch/filter
-reads events/sched/sched_switch/filter none
-refused 'Invalid argument' write_to events/sched/sched_switch/filter 'nosuch =='
-put 0 events/sched/sched_switch/filter
-reads events/sched/sched_switch/filter none
-
 reset_tracing

@@ -124,6 +124,7 @@ fn the_scheduler_as_text() {
     // Ten rounds of four jobs, and init.
     assert_eq!(count["sched_process_fork"], 151);
     assert_eq!(count["sched_process_exit"], 151);
+    assert_eq!(count["sched_process_free"], 151);
     assert_eq!(count["sched_process_exec"], 130);
     assert_eq!(count["sched_process_wait"], 130);
     assert_eq!(count["sched_wakeup_new"], 151);

@@ -1,15 +1,14 @@
 //! `filter` of an event, and of a system for all its events: which records are kept.
 //!
-//! An event's reads `none`, a system's says how it is used. Both take `0`, which clears the filter. No other text is
-//! understood yet: `EINVAL`.
+//! An event's reads the filter's text, or `none`, or what is wrong with the last one, which then has taken the former
+//! away. A system's sets those of all its events as far as they can take it, and says how it is used. `0` clears.
 
 use utracefs::base::error::{Errno, Error, Result};
-use utracefs::base::parse;
 
 use super::{OneEvent, System};
 use crate::node::{Text, Value};
 
-/// What a system's file reads, as in the kernel, until a filter is set.
+/// What a system's file reads, as in the kernel, whatever was written.
 const SYSTEM_TEXT: &str = "\
 ### global filter ###
 # Use this to set filters for multiple events.
@@ -26,13 +25,13 @@ impl Value<OneEvent> for Filter {
 
     fn show(context: &OneEvent, out: &mut Text) -> Result<()> {
         let file = context.file.as_ref().ok_or(Error::new(Errno::ENODEV))?;
-        out.add(file.filter());
+        out.bytes(&file.filter());
         Ok(())
     }
 
     fn store(context: &OneEvent, input: &[u8]) -> Result<usize> {
         let file = context.file.as_ref().ok_or(Error::new(Errno::ENODEV))?;
-        file.set_filter(input)?;
+        context.array.set_filter(file, input)?;
         Ok(input.len())
     }
 }
@@ -47,10 +46,8 @@ impl Value<System> for Filter {
         Ok(())
     }
 
-    fn store(_: &System, input: &[u8]) -> Result<usize> {
-        match parse::trim(input) {
-            b"0" => Ok(input.len()),
-            _ => Err(Error::new(Errno::EINVAL)),
-        }
+    fn store(context: &System, input: &[u8]) -> Result<usize> {
+        context.array.set_system_filter(context.system(), input)?;
+        Ok(input.len())
     }
 }

@@ -18,7 +18,10 @@ impl List<Tracefs> for SavedCmdlines {
     type Cursor = IntoIter<Saved>;
 
     fn begin(context: &Tracefs) -> Result<Self::Cursor> {
-        Ok(context.tracing.cmdlines().entries().into_iter())
+        let mut entries = context.tracing.cmdlines().entries();
+        // of some only the process is known
+        entries.retain(|saved| saved.comm[0] != 0);
+        Ok(entries.into_iter())
     }
 
     fn next(_: &Tracefs, cursor: &mut Self::Cursor, out: &mut Text) -> Result<()> {

@@ -20,14 +20,18 @@ impl Sink<Arc<TraceArray>> for TraceMarker {
     const MODE: u16 = 0o220;
 
     fn write(array: &Arc<TraceArray>, caller: &Caller, data: &[u8]) -> Result<usize> {
-        let pid = caller.pid as i32;
-        // a mark has its writer's number in it; name and process are for those who record events
-        let task = Task::new(pid, pid, "").with_place(Place {
-            cpu: Some(writer_cpu(pid)),
-            time: None,
-        });
-        array.mark(&task, data)
+        array.mark(&writer(caller), data)
     }
+}
+
+/// Who writes a marker, on the CPU that they write on.
+pub(super) fn writer(caller: &Caller) -> Task {
+    let pid = caller.pid as i32;
+    // a mark has its writer's number in it; name and process are for those who record events
+    Task::new(pid, pid, "").with_place(Place {
+        cpu: Some(writer_cpu(pid)),
+        time: None,
+    })
 }
 
 /// The CPU that a thread runs on while it waits for its write.

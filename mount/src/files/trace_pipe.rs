@@ -3,7 +3,7 @@
 //!
 //! One reader at a time (`EBUSY`). A read waits while there is nothing, unless tracing is off and the reader had
 //! something before: that is the end. poll(2) says readable as soon as there is an event; of one CPU, once its buffer is
-//! half full.
+//! as full as `buffer_percent` says.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn read(reader: &mut PipeReader, out: &mut [u8]) -> Result<Taken> {
 fn polled(reader: &PipeReader) -> For {
     match reader.claim().cpu() {
         None => For::Any(None),
-        Some(cpu) => For::Filled(cpu),
+        Some(cpu) => For::filled(reader.claim().array(), cpu),
     }
 }
 

@@ -2,7 +2,7 @@
 //! (Documentation/trace/ring-buffer-design.rst; the layout is in `events/header_page`).
 //!
 //! A read takes one sub-buffer, padded with zeros, and waits while there is none, also with tracing off. poll(2) says
-//! readable once the buffer is half full. ioctl(2) 0 wakes who waits.
+//! readable once the buffer is as full as `buffer_percent` says. ioctl(2) 0 wakes who waits.
 
 use utracefs::base::error::Result;
 
@@ -32,12 +32,12 @@ impl Pages<Cpu> for TracePipeRaw {
     }
 
     fn readable(context: &Cpu) -> bool {
-        waiting::is_there(&context.array, For::Filled(context.cpu))
+        waiting::is_there(&context.array, For::filled(&context.array, context.cpu))
     }
 
     fn wait(context: &Cpu, poll: bool) -> Awaited {
         let what = if poll {
-            For::Filled(context.cpu)
+            For::filled(&context.array, context.cpu)
         } else {
             For::Any(Some(context.cpu))
         };

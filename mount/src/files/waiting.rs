@@ -8,23 +8,26 @@ use utracefs::ring::{Buffer, Want};
 
 use crate::node::wait::{Awaited, Wait};
 
-/// How full a CPU's buffer is when poll(2) says so, percent: what `buffer_percent` starts with in the kernel.
-const PERCENT: u8 = 50;
-
 /// What is waited for.
 #[derive(Clone, Copy)]
 pub(super) enum For {
     /// Any event, of a CPU or of all.
     Any(Option<usize>),
-    /// A CPU's buffer is filled so far that it is worth while.
-    Filled(usize),
+    /// A CPU's buffer is filled so far that it is worth while: to `buffer_percent`.
+    Filled { cpu: usize, percent: u8 },
 }
 
 impl For {
+    /// A CPU of an instance, filled as its `buffer_percent` wants it.
+    pub(super) fn filled(array: &TraceArray, cpu: usize) -> For {
+        let percent = array.percent();
+        For::Filled { cpu, percent }
+    }
+
     fn cpu(self) -> Option<usize> {
         match self {
             For::Any(cpu) => cpu,
-            For::Filled(cpu) => Some(cpu),
+            For::Filled { cpu, .. } => Some(cpu),
         }
     }
 
@@ -33,15 +36,17 @@ impl For {
         match self {
             For::Any(_) => Want::Any,
             // in a small buffer the page being written is enough, as soon as there is something in it
-            For::Filled(cpu) if buffer.is_filled(cpu, PERCENT) => Want::Any,
-            For::Filled(_) => Want::Percent(PERCENT),
+            For::Filled { cpu, percent } if buffer.is_filled(cpu, percent) => Want::Any,
+            For::Filled { percent, .. } => Want::Percent(percent),
         }
     }
 
     fn is_there(self, buffer: &Buffer) -> bool {
         match self {
             For::Any(cpu) => buffer.has_data(cpu),
-            For::Filled(cpu) => buffer.is_filled(cpu, PERCENT) && buffer.has_data(Some(cpu)),
+            For::Filled { cpu, percent } => {
+                buffer.is_filled(cpu, percent) && buffer.has_data(Some(cpu))
+            }
         }
     }
 }

@@ -77,6 +77,7 @@ pub(super) struct Opened {
     pub(super) seek: Seek,
     pub(super) holds: bool,
     pub(super) flush: bool,
+    pub(super) finishes: bool,
     pub(super) parallel: bool,
     pub(super) pages: bool,
 }
@@ -113,6 +114,7 @@ impl<C: Context> File for BoundFile<C> {
             seek,
             holds,
             flush,
+            finishes,
             parallel,
             pages,
             ..
@@ -123,6 +125,7 @@ impl<C: Context> File for BoundFile<C> {
             seek,
             holds,
             flush,
+            finishes,
             parallel,
             pages,
         })

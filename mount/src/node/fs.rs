@@ -215,6 +215,7 @@ impl Fs {
             return Err(Error::new(Errno::EISDIR));
         }
         let file = self.node(id)?.file()?;
+        self.closing.settle(id.serial());
         let opened = self.closing.retry(id.serial(), || file.open(&how))?;
         Ok(Handle::new(id, how, opened, self.closing.clone()))
     }

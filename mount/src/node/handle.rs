@@ -43,6 +43,8 @@ pub enum Seek {
     Plain,
     /// Offsets are kept; seeking from the end is `EINVAL`.
     NoEnd,
+    /// `ESPIPE`, but reads go on from where the last one ended.
+    Forward,
     /// `ESPIPE`, and offsets mean nothing.
     None,
 }
@@ -54,6 +56,8 @@ pub type Give<'a> = &'a mut dyn FnMut(&[u8]);
 pub enum Got {
     /// The bytes were given; none means end of file.
     Data,
+    /// There is nothing and no use in waiting: end of file; who does not wait gets `EAGAIN`, as where there is nothing yet.
+    End,
     /// There is nothing yet. The transport answers `EAGAIN` or waits and reads again.
     Block(Awaited),
 }
@@ -102,27 +106,42 @@ pub(super) trait OpenFile: Send + Sync {
 ///
 /// close(2) returns before a transport hears of the release. A command that comes right after it and finds the instance
 /// or a pipe busy waits here for that release, which is under way.
+///
+/// The same for handles whose release does something: the next open waits for it.
 #[derive(Default)]
 pub(super) struct Closing {
-    handles: Mutex<HashMap<u32, usize>>,
+    handles: Mutex<Handles>,
     released: Condvar,
+}
+
+#[derive(Default)]
+struct Handles {
+    closed: HashMap<u32, usize>,
+    /// Instance and number.
+    finishing: Vec<(u32, u64)>,
+    /// Handles of files whose release does something, so far.
+    numbers: u64,
 }
 
 impl Closing {
     /// How long a release may be under way. Also how long it takes to find an instance busy after a descriptor of it was
     /// closed of which others are open still.
     const LIMIT: Duration = Duration::from_millis(200);
+    /// How long the next open waits for a release that does something. Also how much later it is, once, if a descriptor
+    /// of such a file was closed of which others are open still.
+    const FINISH: Duration = Duration::from_millis(50);
 
     /// Does `what` again while it finds something busy in the instance and a release is under way there.
     pub(super) fn retry<T>(&self, serial: u32, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         let until = Instant::now() + Closing::LIMIT;
         loop {
-            let before = self.handles.lock().get(&serial).copied().unwrap_or(0);
+            let before = self.handles.lock().closed.get(&serial).copied();
+            let before = before.unwrap_or(0);
             match what() {
                 Err(e) if e.errno == Errno::EBUSY && before != 0 => {
                     let mut handles = self.handles.lock();
                     // released since we looked: try again at once
-                    let now = handles.get(&serial).copied().unwrap_or(0);
+                    let now = handles.closed.get(&serial).copied().unwrap_or(0);
                     if now >= before && self.released.wait_until(&mut handles, until).timed_out() {
                         return Err(e);
                     }
@@ -132,17 +151,47 @@ impl Closing {
         }
     }
 
-    fn begin(&self, serial: u32) {
-        *self.handles.lock().entry(serial).or_insert(0) += 1;
+    /// Waits for the releases under way in the instance that do something.
+    pub(super) fn settle(&self, serial: u32) {
+        let mut handles = self.handles.lock();
+        if handles.finishing.is_empty() {
+            return;
+        }
+        let until = Instant::now() + Closing::FINISH;
+        while handles.finishing.iter().any(|(s, _)| *s == serial) {
+            if self.released.wait_until(&mut handles, until).timed_out() {
+                handles.finishing.retain(|(s, _)| *s != serial);
+            }
+        }
     }
 
-    fn end(&self, serial: u32) {
+    fn number(&self) -> u64 {
         let mut handles = self.handles.lock();
-        if let Some(n) = handles.get_mut(&serial) {
+        handles.numbers += 1;
+        handles.numbers
+    }
+
+    fn finishing(&self, serial: u32, number: u64) {
+        let mut handles = self.handles.lock();
+        if !handles.finishing.contains(&(serial, number)) {
+            handles.finishing.push((serial, number));
+        }
+    }
+
+    fn begin(&self, serial: u32) {
+        *self.handles.lock().closed.entry(serial).or_insert(0) += 1;
+    }
+
+    fn end(&self, serial: u32, finishing: Option<u64>) {
+        let mut handles = self.handles.lock();
+        if let Some(n) = handles.closed.get_mut(&serial) {
             *n -= 1;
             if *n == 0 {
-                handles.remove(&serial);
+                handles.closed.remove(&serial);
             }
+        }
+        if let Some(number) = finishing {
+            handles.finishing.retain(|f| *f != (serial, number));
         }
         drop(handles);
         self.released.notify_all();
@@ -156,6 +205,8 @@ pub struct Handle {
     /// None only while dropping.
     opened: Option<Opened>,
     flushed: AtomicBool,
+    /// The release does something; the number that it is waited for by.
+    finishes: Option<u64>,
     closing: Arc<Closing>,
 }
 
@@ -164,6 +215,7 @@ impl Handle {
         Handle {
             node,
             how,
+            finishes: opened.finishes.then(|| closing.number()),
             opened: Some(opened),
             flushed: AtomicBool::new(false),
             closing,
@@ -245,6 +297,9 @@ impl Handle {
         if !self.flushed.swap(true, Ordering::AcqRel) {
             self.closing.begin(self.node.serial());
         }
+        if let Some(number) = self.finishes {
+            self.closing.finishing(self.node.serial(), number);
+        }
         self.opened().file.flush();
     }
 }
@@ -254,7 +309,7 @@ impl Drop for Handle {
         // what keeps others out goes first, then those who wait for it are told
         drop(self.opened.take());
         if *self.flushed.get_mut() {
-            self.closing.end(self.node.serial());
+            self.closing.end(self.node.serial(), self.finishes);
         }
     }
 }

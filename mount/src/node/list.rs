@@ -49,6 +49,7 @@ pub const fn list<C: Context, F: List<C>>() -> Entry<C> {
         seek: Seek::NoEnd,
         holds: F::HOLDS,
         flush: false,
+        finishes: false,
         parallel: false,
         pages: false,
         exists: |_| true,

@@ -43,6 +43,7 @@ pub const fn pages<C: Context, F: Pages<C>>() -> Entry<C> {
         seek: Seek::None,
         holds: true,
         flush: true,
+        finishes: false,
         parallel: false,
         pages: true,
         exists: |_| true,

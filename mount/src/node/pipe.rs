@@ -55,6 +55,7 @@ pub const fn pipe<C: Context, F: Pipe<C>>() -> Entry<C> {
         seek: Seek::None,
         holds: true,
         flush: true,
+        finishes: false,
         parallel: false,
         pages: false,
         exists: |_| true,
@@ -83,7 +84,7 @@ impl<C: Context, F: Pipe<C>> OpenFile for Open<C, F> {
         }
         match F::read(reader, &mut memory[..size])? {
             Taken::Bytes(n) => give(&memory[..n.min(size)]),
-            Taken::End => give(&[]),
+            Taken::End => return Ok(Got::End),
             Taken::Nothing => return Ok(Got::Block(F::wait(reader, false))),
         }
         Ok(Got::Data)

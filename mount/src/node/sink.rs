@@ -1,4 +1,4 @@
-//! Files that are only written: `trace_marker`.
+//! Files that are only written: `trace_marker`, `free_buffer`.
 
 use std::marker::PhantomData;
 
@@ -7,15 +7,23 @@ use utracefs::base::error::Result;
 use super::handle::{Caller, How, OpenFile, Seek};
 use super::spec::{Context, Entry, FileSpec};
 
-/// A file of which each write makes a record.
+/// A file of which each write, or the close, does something.
 pub trait Sink<C: Context>: Send + Sync + 'static {
     /// The file's name.
     const NAME: &'static str;
     /// Permission bits.
     const MODE: u16;
 
+    /// The last close does something: [`finish`](Self::finish).
+    const FINISHES: bool = false;
+
     /// Records `data` for `caller` and returns how many bytes of it were taken.
     fn write(context: &C, caller: &Caller, data: &[u8]) -> Result<usize>;
+
+    /// The open file is released: its last descriptor was closed.
+    fn finish(context: &C) {
+        let _ = context;
+    }
 }
 
 /// The row of a directory for the sink file `F`.
@@ -25,7 +33,8 @@ pub const fn sink<C: Context, F: Sink<C>>() -> Entry<C> {
         mode: F::MODE,
         seek: Seek::None,
         holds: true,
-        flush: false,
+        flush: F::FINISHES,
+        finishes: F::FINISHES,
         parallel: true,
         pages: false,
         exists: |_| true,
@@ -38,9 +47,15 @@ pub const fn sink<C: Context, F: Sink<C>>() -> Entry<C> {
     })
 }
 
-struct Open<C, F> {
+struct Open<C: Context, F: Sink<C>> {
     context: C,
     file: PhantomData<F>,
+}
+
+impl<C: Context, F: Sink<C>> Drop for Open<C, F> {
+    fn drop(&mut self) {
+        F::finish(&self.context);
+    }
 }
 
 impl<C: Context, F: Sink<C>> OpenFile for Open<C, F> {

@@ -42,6 +42,8 @@ pub struct FileSpec<C: 'static> {
     pub holds: bool,
     /// The transport must tell of each close(2): something happens then.
     pub flush: bool,
+    /// Its release does something that the next open of a file of the instance is to see done.
+    pub finishes: bool,
     /// Writes of one descriptor need no order.
     pub parallel: bool,
     /// Whole pages can be had through the page cache, by splice(2).

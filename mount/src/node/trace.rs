@@ -40,6 +40,7 @@ pub const fn trace<C: Context, F: Trace<C>>() -> Entry<C> {
         seek: Seek::NoEnd,
         holds: true,
         flush: false,
+        finishes: false,
         parallel: false,
         pages: false,
         exists: |_| true,

@@ -19,6 +19,8 @@ pub trait Value<C: Context>: Send + Sync + 'static {
     const HOLDS: bool = true;
     /// A read at another offset than 0 finds the end: what a first short read leaves is lost.
     const ONE_SHOT: bool = false;
+    /// A read that has no room for the whole text and a NUL is `EINVAL`.
+    const WHOLE: bool = false;
     /// How the file takes lseek(2).
     const SEEK: Seek = Seek::Plain;
 
@@ -44,6 +46,7 @@ pub const fn value<C: Context, F: Value<C>>() -> Entry<C> {
         seek: F::SEEK,
         holds: F::HOLDS,
         flush: false,
+        finishes: false,
         parallel: false,
         pages: false,
         exists: |_| true,
@@ -77,6 +80,9 @@ impl<C: Context, F: Value<C>> OpenFile for Open<C, F> {
             *content = Some(text);
         }
         let text = content.as_ref().map_or(&[][..], Text::as_bytes);
+        if F::WHOLE && size <= text.len() {
+            return Err(Error::new(Errno::EINVAL));
+        }
         let rest = usize::try_from(at)
             .ok()
             .and_then(|at| text.get(at..))

@@ -58,7 +58,7 @@ impl Local {
     pub fn read(&self, handle: &Handle, at: u64, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match handle.read(at, size, &mut |b| bytes.extend_from_slice(b))? {
-            Got::Data => Ok(bytes),
+            Got::Data | Got::End => Ok(bytes),
             Got::Block(_) => Err(Error::new(Errno::EAGAIN)),
         }
     }

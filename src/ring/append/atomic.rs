@@ -9,7 +9,7 @@ use super::super::entry::{self, DELTA_LIMIT, EXTEND};
 use super::super::state::State;
 use super::{NOW, Request};
 use crate::base::clock;
-use crate::base::sync::Ordering;
+use crate::base::sync::{Ordering, fence};
 
 /// How an append by reservation ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,6 +188,8 @@ unsafe fn cross(
     {
         return None;
     }
+    // a reader that has copied what is written now must also see that the head has passed the slot's former page
+    fence(Ordering::Release);
     ring.stamp(slot, now);
     // SAFETY: the page is new and its beginning ours
     unsafe { write(ring, slot, 0, 0, request) };

@@ -424,3 +424,20 @@ impl Buffer {
         true
     }
 }
+
+/// For the models: appending to a ring without a buffer around it.
+#[cfg(all(test, loom))]
+pub(super) mod model {
+    use super::*;
+
+    /// Appends two words at a time; whether they were let in.
+    ///
+    /// # Safety
+    /// An entry of 8 bytes fits a page, and the ring lives.
+    pub(in super::super) unsafe fn append(ring: View, words: &[u32; 2], time: u64) -> bool {
+        let mut request = Request::whole(words.as_ptr().cast(), 8, 2);
+        request.time = time;
+        // SAFETY: the caller's promise
+        unsafe { atomic::append(ring, &request) != atomic::Reserved::Refused }
+    }
+}

@@ -158,6 +158,25 @@ define_event_trace!(
 );
 
 define_event_trace!(
+    /// What is left of a task that has ended goes: it will not be heard of again.
+    sched_process_free,
+    TP_system(sched),
+    TP_PROTO(task: &Green),
+    TP_STRUCT__entry {
+        comm: DynStr,
+        pid: i32 as "pid_t",
+        prio: i32,
+    },
+    TP_fast_assign {
+        comm: &task.comm(),
+        pid: task.pid(),
+        prio: task.prio(),
+    },
+    TP_ident(__entry),
+    TP_printk(c: "comm=%s pid=%d prio=%d", __get_str(comm), REC->pid, REC->prio)
+);
+
+define_event_trace!(
     /// A task begins to wait for a child, `pid`, or with 0 for any. `comm` and `prio` are those of the one that waits.
     sched_process_wait,
     TP_system(sched),

@@ -12,7 +12,9 @@ use super::sleep::Timer;
 use super::task::{Green, state};
 use super::{Cpu, Machine, Request, process};
 use crate::events::flags;
-use crate::events::sched::{trace_sched_migrate_task, trace_sched_switch};
+use crate::events::sched::{
+    trace_sched_migrate_task, trace_sched_process_free, trace_sched_switch,
+};
 use crate::futex::{self, now_ns};
 
 /// Exit code of a task that was killed, as wait(2) reports SIGKILL.
@@ -195,6 +197,7 @@ impl Local {
         self.current.replace(next);
         drop(queue);
         if prev.state.load(Ordering::SeqCst) == state::DEAD {
+            self.atomically(1, || trace_sched_process_free(prev));
             prev.session.task_gone();
         }
     }

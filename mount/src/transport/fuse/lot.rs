@@ -114,8 +114,8 @@ impl Lot {
             });
             let Some(reply) = reply else { return };
             let on = match got {
-                Ok(Got::Data) => return reply.data(&[]),
-                Ok(Got::Block(_)) if !wait => return reply.error(Errno::EAGAIN),
+                Ok(Got::End | Got::Block(_)) if !wait => return reply.error(Errno::EAGAIN),
+                Ok(Got::Data | Got::End) => return reply.data(&[]),
                 Ok(Got::Block(on)) => on,
                 Err(e) => return reply.error(super::ops::errno(&e)),
             };

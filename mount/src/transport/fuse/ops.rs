@@ -166,9 +166,10 @@ impl Ops {
             handle.is_parallel(),
         );
         // a stream has no offset that one reader could hold while another waits for it
+        reply.set(FopenFlags::FOPEN_STREAM, handle.seek() == Seek::None);
         reply.set(
-            FopenFlags::FOPEN_STREAM | FopenFlags::FOPEN_NONSEEKABLE,
-            handle.seek() == Seek::None,
+            FopenFlags::FOPEN_NONSEEKABLE,
+            matches!(handle.seek(), Seek::None | Seek::Forward),
         );
         self.sizes.opened(handle.node(), self.lot.notifier());
         if how.truncate {
@@ -246,7 +247,7 @@ impl Filesystem for Ops {
             // with an open file the kernel asks only to seek from the end, and takes this size for it
             match self.handle(fh)?.seek() {
                 Seek::NoEnd => Err(core(error::Errno::EINVAL)),
-                Seek::Plain | Seek::None => {
+                Seek::Plain | Seek::None | Seek::Forward => {
                     self.sizes.small(attr.id);
                     Ok(file_attr(&attr))
                 }
@@ -298,8 +299,21 @@ impl Filesystem for Ops {
         }
     }
 
-    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: u32, reply: ReplyEntry) {
-        reply.error(Errno::EACCES);
+    fn mknod(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        mode: u32,
+        _: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
+        // a regular file is what open(2) makes, which is refused in another way
+        reply.error(match mode & libc::S_IFMT {
+            libc::S_IFREG | 0 => Errno::EACCES,
+            _ => Errno::EPERM,
+        });
     }
 
     fn create(
@@ -534,7 +548,7 @@ impl Filesystem for Ops {
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply.error(Errno::EINVAL);
+        reply.ok();
     }
 
     fn fallocate(
@@ -547,7 +561,7 @@ impl Filesystem for Ops {
         _: i32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::EINVAL);
+        reply.error(Errno::EOPNOTSUPP);
     }
 
     // ENOSYS: the kernel answers ENOTSUP by itself from then on
@@ -592,7 +606,8 @@ impl Filesystem for Ops {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        reply.error(Errno::ENOSYS);
+        // files have no size, so there is nothing to copy
+        reply.written(0);
     }
 
     fn lseek(

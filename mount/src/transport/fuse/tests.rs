@@ -185,7 +185,7 @@ fn files_and_directories() {
         "142\n128\ndrwx------ 5 0 0\n-r--r----- 1 0 0\ndrwxr-x--- 12 0 0\n-rw-r----- 1 0 0\n"
     );
     // what directories refuse
-    let said = m.sh("exec 2>&1; (: > new); mkdir new; mkdir digits/new; rm number; rmdir digits; mv number new; mv nothing new; ln number new; ln -s number new; rmdir instances/a; mkfifo new");
+    let said = m.sh("exec 2>&1; (: > new); mkdir new; mkdir digits/new; rm number; rmdir digits; mv number new; mv nothing new; ln number new; ln -s number new; rmdir instances/a; mkfifo new; mkfifo number");
     let errors: Vec<_> = said
         .lines()
         .map(|l| l.rsplit(": ").next().unwrap())
@@ -195,7 +195,11 @@ fn files_and_directories() {
         "No such file or directory",
         "Permission denied",
     );
-    assert_eq!(errors, [a, p, p, p, p, p, n, p, p, n, a], "{said}");
+    assert_eq!(
+        errors,
+        [a, p, p, p, p, p, n, p, p, n, p, "File exists"],
+        "{said}"
+    );
     // instances come and go, names are not remembered wrongly
     assert_eq!(m.sh("mkdir instances/a && ls instances && cat instances/a/number && rmdir instances/a && ls instances; ls instances/a 2>&1 | sed 's/.*: //'; mkdir instances/a; mkdir instances/a 2>&1 | sed 's/.*: //'; stat -c %h instances; rmdir instances/a; stat -c %h instances"),
         format!("a\n0\n{n}\nFile exists\n3\n2\n"));
@@ -407,6 +411,13 @@ fn nonblocking_and_poll() {
     assert!(pushed.join().unwrap().elapsed() < SOON);
     assert_eq!(f.read(&mut byte).unwrap(), 2);
     assert_eq!(poll(&f, 0), 0);
+    // nor is it the end to a reader that does not wait
+    m.toys.top.0.set(0);
+    assert_eq!(
+        f.read(&mut byte).unwrap_err().raw_os_error(),
+        Some(libc::EAGAIN)
+    );
+    m.toys.top.0.set(1);
     // the same by an epoll that stays
     // SAFETY: makes a descriptor
     let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };

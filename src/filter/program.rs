@@ -1,0 +1,371 @@
+//! The compiled filter: tests in the order of the text, each with two places to go on at, and their evaluation.
+//!
+//! All jumps go forward, so a program ends after at most as many steps as it has tests.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::mem;
+
+use super::memory;
+use super::pattern::Pattern;
+use crate::base::cpu;
+use crate::base::task::{self, COMM_LEN};
+use crate::event::field::{Load, dynamic, until_nul};
+
+/// The record is kept, or not: places behind every program.
+const KEPT: u16 = u16::MAX;
+const DROPPED: u16 = u16::MAX - 1;
+/// Tests a program can have. A text is too short for as many.
+const MOST: usize = DROPPED as usize;
+
+/// What a filter can ask about besides the record.
+pub trait Context {
+    /// The CPU the event belongs to.
+    fn cpu(&self) -> u32;
+    /// The name of the task it belongs to, padded with NULs.
+    fn comm(&self) -> [u8; COMM_LEN];
+}
+
+/// The task of the calling thread, and the CPU it is on or placed on.
+#[derive(Default)]
+pub struct Now {
+    comm: Cell<Option<[u8; COMM_LEN]>>,
+}
+
+impl Context for Now {
+    fn cpu(&self) -> u32 {
+        let place = task::current().place();
+        place
+            .and_then(|p| p.cpu)
+            .unwrap_or_else(|| cpu::current() as u32)
+    }
+
+    fn comm(&self) -> [u8; COMM_LEN] {
+        self.comm.get().unwrap_or_else(|| {
+            let task = task::current();
+            task.refresh_comm();
+            let comm = task.comm();
+            self.comm.set(Some(comm));
+            comm
+        })
+    }
+}
+
+/// Where a string is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Text {
+    /// At a place of the record, up to a NUL or the end.
+    Fixed { offset: u16, size: u16 },
+    /// Where a `__data_loc` (or, with `rel`, `__rel_loc`) word points.
+    Loc { offset: u16, rel: bool },
+    /// From a place of the record to its end.
+    Open { offset: u16 },
+    /// In the program's memory.
+    Pointer(Load),
+    /// The task's name.
+    Comm,
+}
+
+/// How two sets of CPUs are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sets {
+    /// They are the same.
+    Equal,
+    /// They have a CPU in common.
+    Meet,
+}
+
+/// CPUs as bits.
+pub(super) type Set = Box<[u64]>;
+
+/// One question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Test {
+    /// Fields without a value of their own.
+    Never,
+    /// A number from `low` on, at most `span` above it, in the circle of 64-bit numbers.
+    Range { load: Load, low: u64, span: u64 },
+    /// A number that has one of these bits.
+    Bits { load: Load, bits: u64 },
+    /// A number that is a CPU of a set.
+    Among { load: Load, set: u16 },
+    /// The CPU's number, as in `Range`.
+    Cpu { low: u64, span: u64 },
+    /// The CPU is in a set.
+    CpuAmong { set: u16 },
+    /// The set of CPUs behind a `__data_loc` word.
+    Mask {
+        offset: u16,
+        rel: bool,
+        set: u16,
+        how: Sets,
+    },
+    /// A string that fits a pattern.
+    Text { text: Text, pattern: u16 },
+}
+
+#[derive(Clone, Debug)]
+struct Op {
+    test: Test,
+    /// Where it goes on if the test fails, and if it holds.
+    next: [u16; 2],
+}
+
+/// A compiled filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    ops: Box<[Op]>,
+    sets: Box<[Set]>,
+    patterns: Box<[Pattern]>,
+}
+
+impl Filter {
+    /// Whether a record passes. Any bytes will do: tests fail on what is not there.
+    ///
+    /// Safe in signal handlers, without memory of its own; takes at most one pass over the record for every test.
+    #[inline]
+    pub fn matches(&self, record: &[u8], context: &impl Context) -> bool {
+        let mut at = 0;
+        while let Some(op) = self.ops.get(usize::from(at)) {
+            at = op.next[usize::from(self.holds(&op.test, record, context))];
+        }
+        at == KEPT
+    }
+
+    #[inline(always)]
+    fn holds(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
+        match test {
+            Test::Range { load, low, span } => load
+                .get(record)
+                .is_some_and(|v| v.wrapping_sub(*low) <= *span),
+            Test::Bits { load, bits } => load.get(record).is_some_and(|v| v & bits != 0),
+            Test::Text {
+                text: Text::Fixed { offset, size },
+                pattern,
+            } => {
+                let offset = usize::from(*offset);
+                let text = record.get(offset..offset + usize::from(*size));
+                text.is_some_and(|t| self.fits(*pattern, t))
+            }
+            Test::Text {
+                text: Text::Loc { offset, rel },
+                pattern,
+            } => dynamic(record, usize::from(*offset), *rel)
+                .and_then(|(at, len)| record.get(at..at + len))
+                .is_some_and(|t| self.fits(*pattern, t)),
+            other => self.holds_rare(other, record, context),
+        }
+    }
+
+    #[inline(never)]
+    fn holds_rare(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
+        match test {
+            Test::Cpu { low, span } => u64::from(context.cpu()).wrapping_sub(*low) <= *span,
+            Test::CpuAmong { set } => self.among(*set, context.cpu().into()),
+            Test::Among { load, set } => load.get(record).is_some_and(|v| self.among(*set, v)),
+            Test::Mask {
+                offset,
+                rel,
+                set,
+                how,
+            } => dynamic(record, usize::from(*offset), *rel)
+                .and_then(|(at, len)| record.get(at..at + len))
+                .is_some_and(|bytes| self.compare(*set, bytes, *how)),
+            Test::Text { text, pattern } => match *text {
+                Text::Comm => self.fits(*pattern, &context.comm()),
+                Text::Open { offset } => record
+                    .get(usize::from(offset)..)
+                    .is_some_and(|t| self.fits(*pattern, t)),
+                Text::Pointer(load) => load.get(record).is_some_and(|address| {
+                    let mut bytes = [0; memory::MAX];
+                    match memory::read(address, &mut bytes) {
+                        [] => false,
+                        text => self.fits(*pattern, text),
+                    }
+                }),
+                // asked for above
+                Text::Fixed { .. } | Text::Loc { .. } => false,
+            },
+            Test::Never | Test::Range { .. } | Test::Bits { .. } => false,
+        }
+    }
+
+    #[inline]
+    fn fits(&self, pattern: u16, text: &[u8]) -> bool {
+        let pattern = self.patterns.get(usize::from(pattern));
+        pattern.is_some_and(|p| p.matches(until_nul(text)))
+    }
+
+    fn among(&self, set: u16, cpu: u64) -> bool {
+        let word = usize::try_from(cpu / 64).unwrap_or(usize::MAX);
+        let word = self.sets.get(usize::from(set)).and_then(|s| s.get(word));
+        word.is_some_and(|w| w >> (cpu % 64) & 1 != 0)
+    }
+
+    fn compare(&self, set: u16, bytes: &[u8], how: Sets) -> bool {
+        let Some(set) = self.sets.get(usize::from(set)) else {
+            return false;
+        };
+        let mut chunks = bytes.chunks(8);
+        let mut meet = false;
+        for word in set {
+            let mut own = [0; 8];
+            let chunk = chunks.next().unwrap_or(&[]);
+            own[..chunk.len()].copy_from_slice(chunk);
+            let own = u64::from_ne_bytes(own);
+            if how == Sets::Equal && own != *word {
+                return false;
+            }
+            meet |= own & word != 0;
+        }
+        match how {
+            Sets::Equal => chunks.all(|c| c.iter().all(|b| *b == 0)),
+            Sets::Meet => meet,
+        }
+    }
+}
+
+/// A way out of an op that leads nowhere yet.
+type Exit = (u16, bool);
+
+/// The open ends of a part of the program: where it is left if it holds, and if not.
+#[derive(Default)]
+pub(super) struct Ends {
+    yes: Vec<Exit>,
+    no: Vec<Exit>,
+}
+
+impl Ends {
+    /// The ends of the opposite.
+    pub(super) fn not(self, invert: bool) -> Ends {
+        if !invert {
+            return self;
+        }
+        Ends {
+            yes: self.no,
+            no: self.yes,
+        }
+    }
+}
+
+/// What stands between two parentheses, as far as it has been read: operands of `||`, the last of them operands of `&&`.
+#[derive(Default)]
+pub(super) struct Group {
+    /// The whole is to be negated.
+    invert: bool,
+    /// Ends of the finished operands of `||`.
+    or_yes: Vec<Exit>,
+    and: Ends,
+}
+
+impl Group {
+    pub(super) fn new(invert: bool) -> Group {
+        Group {
+            invert,
+            ..Group::default()
+        }
+    }
+
+    /// The next operand.
+    pub(super) fn operand(&mut self, ends: Ends) {
+        join(&mut self.and.no, ends.no);
+        self.and.yes = ends.yes;
+    }
+
+    /// `&&`: what holds goes on here.
+    pub(super) fn and(&mut self, program: &mut Builder) {
+        program.lead(mem::take(&mut self.and.yes));
+    }
+
+    /// `||`: what does not hold goes on here.
+    pub(super) fn or(&mut self, program: &mut Builder) {
+        join(&mut self.or_yes, mem::take(&mut self.and.yes));
+        program.lead(mem::take(&mut self.and.no));
+    }
+
+    /// The ends of the whole.
+    pub(super) fn close(self) -> Ends {
+        let mut yes = self.or_yes;
+        join(&mut yes, self.and.yes);
+        Ends {
+            yes,
+            no: self.and.no,
+        }
+        .not(self.invert)
+    }
+}
+
+fn join(to: &mut Vec<Exit>, mut from: Vec<Exit>) {
+    if to.len() < from.len() {
+        mem::swap(to, &mut from);
+    }
+    to.append(&mut from);
+}
+
+/// A program in the making.
+#[derive(Default)]
+pub(super) struct Builder {
+    ops: Vec<Op>,
+    sets: Vec<Set>,
+    patterns: Vec<Pattern>,
+}
+
+impl Builder {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Adds a test; `None` if there are too many.
+    pub(super) fn test(&mut self, test: Test) -> Option<Ends> {
+        let at = u16::try_from(self.ops.len()).ok()?;
+        if usize::from(at) >= MOST {
+            return None;
+        }
+        self.ops.push(Op {
+            test,
+            next: [DROPPED; 2],
+        });
+        Some(Ends {
+            yes: Vec::from([(at, true)]),
+            no: Vec::from([(at, false)]),
+        })
+    }
+
+    /// The number of a set of CPUs.
+    pub(super) fn set(&mut self, set: Set) -> u16 {
+        self.sets.push(set);
+        (self.sets.len() - 1) as u16
+    }
+
+    /// The number of a pattern.
+    pub(super) fn pattern(&mut self, pattern: Pattern) -> u16 {
+        self.patterns.push(pattern);
+        (self.patterns.len() - 1) as u16
+    }
+
+    /// Lets these ends lead to the op that comes next.
+    fn lead(&mut self, ends: Vec<Exit>) {
+        let here = self.ops.len() as u16;
+        self.lead_to(ends, here);
+    }
+
+    fn lead_to(&mut self, ends: Vec<Exit>, to: u16) {
+        for (op, which) in ends {
+            if let Some(op) = self.ops.get_mut(usize::from(op)) {
+                op.next[usize::from(which)] = to;
+            }
+        }
+    }
+
+    /// The program with these ends.
+    pub(super) fn finish(mut self, ends: Ends) -> Filter {
+        self.lead_to(ends.yes, KEPT);
+        self.lead_to(ends.no, DROPPED);
+        Filter {
+            ops: self.ops.into(),
+            sets: self.sets.into(),
+            patterns: self.patterns.into(),
+        }
+    }
+}
