@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::hint::black_box;
 use std::sync::Arc;
 
-use harness::{Options, Variant, bench, passes};
+use harness::{Measured, Options, Variant, bench, passes};
 use utracefs::event::registry::Registry;
 use utracefs::instance::{TraceArray, Tracing};
 use utracefs::ring::Way;
@@ -135,6 +135,9 @@ fn main() {
         })
     };
     let looped = || Variant::new("loop", |n| passes(n, |_, _| ()));
+    let reserved = top.buffer().is_reserved();
+    let mut summary = Vec::new();
+    let mut alone = f64::NAN;
     for threads in 1..=if o.once.is_some() { 1 } else { 2 } {
         o.threads = threads;
         let mut variants = vec![looped(), off()];
@@ -153,7 +156,23 @@ fn main() {
                 enable(&second, "bench:two", false);
             },
         ));
-        bench("Two u32", &o, &variants, name);
+        let m = bench("Two u32", &o, &variants, name);
+        let share = |m: &Measured, variant| m.share(variant, "LTTng-UST", "loop");
+        let goal = if reserved { "0.25" } else { "0.15" };
+        let of = |what: &str| format!("{what}, {threads} thread(s): share of LTTng-UST");
+        summary.extend(share(&m, "on: two u32").map(|s| (of("two u32"), s, goal)));
+        let both = m.added("on in two instances: two u32", "loop");
+        let one = m.added("on: two u32", "loop");
+        if let (Some(both), Some(one)) = (both, one) {
+            if threads == 1 {
+                alone = one;
+                let what = "two u32 in two instances: times one instance";
+                summary.push((what.to_string(), both / one, "2"));
+            } else {
+                let what = "two u32 on two threads: times one thread";
+                summary.push((what.to_string(), one / alone, "1.3"));
+            }
+        }
 
         let mut variants = vec![looped()];
         if let Some(r) = rival {
@@ -163,17 +182,28 @@ fn main() {
         }
         let on = |n| passes(n, |_, _| trace_text(black_box(TEXT)));
         variants.push(Variant::new("on: 31 characters", on).around(text_on, text_off));
-        bench("A string of 31 characters", &o, &variants, name);
-    }
-    if o.once.is_some() {
-        return;
+        let m = bench("A string of 31 characters", &o, &variants, name);
+        let goal = if reserved { "0.25" } else { "0.20" };
+        summary.extend(share(&m, "on: 31 characters").map(|s| (of("string"), s, goal)));
     }
     o.threads = 1;
     o.passes = 100_000;
     o.per_pass = 16;
     let variants = [
-        Variant::new("nothing", dense_nothing),
-        Variant::new("off", dense_off),
+        Variant::new("sixteen times nothing", dense_nothing),
+        Variant::new("sixteen sites off", dense_off),
     ];
     bench("Sixteen sites in a row, off", &o, &variants, None);
+    if o.once.is_some() {
+        return;
+    }
+    let way = if reserved {
+        "by reservation"
+    } else {
+        "by restartable sequences"
+    };
+    println!("\n### Goals, {way}\n\n| | measured | at most |\n| --- | ---: | ---: |");
+    for (what, figure, goal) in summary {
+        println!("| {what} | {figure:.2} | {goal} |");
+    }
 }

@@ -39,6 +39,22 @@ mod host {
         unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as usize
     }
 
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri), not(loom)))]
+    pub(super) fn instruction() -> Option<super::Instruction> {
+        use core::arch::x86_64::{__cpuid, __cpuid_count};
+        if possible() > super::Instruction::CPUS {
+            return None;
+        }
+        let has_rdpid = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ecx >> 22 & 1 != 0;
+        let has_rdtscp =
+            __cpuid(0x8000_0000).eax >= 0x8000_0001 && __cpuid(0x8000_0001).edx >> 27 & 1 != 0;
+        match (has_rdpid, has_rdtscp) {
+            (true, _) => Some(super::Instruction::Rdpid),
+            (_, true) => Some(super::Instruction::Rdtscp),
+            _ => None,
+        }
+    }
+
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[inline(always)]
     pub(super) fn current() -> usize {
@@ -107,6 +123,39 @@ mod host {
 #[cfg(not(feature = "std"))]
 pub fn set_host(current: fn() -> usize, possible: usize) {
     host::set(current, possible);
+}
+
+/// An instruction that tells the CPU's number: Linux keeps `node << 12 | CPU` in the register IA32_TSC_AUX.
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Instruction {
+    /// `rdpid`.
+    Rdpid,
+    /// `rdtscp`, with the time stamp counter.
+    Rdtscp,
+}
+
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
+impl Instruction {
+    /// CPUs that it can tell apart.
+    const CPUS: usize = 0x1000;
+
+    /// The one to use here, if there is one.
+    pub(crate) fn find() -> Option<Instruction> {
+        host::instruction()
+    }
 }
 
 /// CPUs that there may ever be: one more than the highest number.

@@ -164,7 +164,7 @@ unsafe impl Send for Cmdlines {}
 
 /// Generations are unique in the process, so that a task entered in one table is not taken for entered in another.
 fn next_generation() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
+    static LAST: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
     loop {
         let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         if next != 0 && next != Cmdlines::NO_GENERATION {

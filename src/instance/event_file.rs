@@ -45,7 +45,8 @@ const SPECIAL: u32 = Cmdlines::NO_GENERATION;
 /// Its address is the data of the probe that the event's macro made, so it does not move and outlives, by one grace
 /// period, its registration.
 pub struct EventFile {
-    id: u16,
+    /// As it stands in a record's first 8 bytes.
+    id: u64,
     state: AtomicU32,
     /// What a task has to have in its `plain` for its records to be appended without another look: the generation of the
     /// table of names, or [`SPECIAL`].
@@ -78,7 +79,7 @@ impl EventFile {
         pids: Arc<Pids>,
     ) -> EventFile {
         let file = EventFile {
-            id: event.id,
+            id: u64::from(event.id),
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
@@ -239,15 +240,20 @@ impl EventFile {
 
     /// Begins a record: its first eight bytes (`common_type`, `common_flags`, `common_preempt_count`, `common_pid`), or
     /// `None` if this event is not to be recorded here and now.
+    ///
+    /// # Safety
+    /// The calling thread is in a read section (`rcu::read`), as probes are.
     #[inline(always)]
-    pub fn begin(&self) -> Option<u64> {
+    pub unsafe fn begin(&self) -> Option<u64> {
         let state = self.state.load(Ordering::Relaxed);
         if state & (bit::ENABLED | bit::OFF | bit::PIDS) != bit::ENABLED
             && !self.begin_special(state)
         {
             return None;
         }
-        Some(task::current().head() | u64::from(self.id))
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        Some(task.head() | self.id)
     }
 
     /// Whether the event is recorded all the same: of this task, or maybe for another's sake, who is in the record.
@@ -263,14 +269,14 @@ impl EventFile {
     ///
     /// # Safety
     /// `payload` points to `len` bytes of a complete record, aligned to 8; the 4 bytes before it are writable, up to 15
-    /// bytes behind it readable.
+    /// bytes behind it readable. The read section that `begin` asked for has not been left.
     #[inline(always)]
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
-        // SAFETY: `begin` has asked for it on this thread
+        // SAFETY: the caller's promise
         let task = unsafe { task::current_in_section() };
         if task.is_plain(self.plain.load(Ordering::Relaxed)) {
             // SAFETY: the caller's promise is what `append` asks for
-            unsafe { self.buffer.append::<LEN>(payload, len) };
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         } else {
             // SAFETY: the caller's promise
             unsafe { self.commit_special(payload, len) };

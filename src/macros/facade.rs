@@ -30,6 +30,12 @@ pub use crate::instance::event_file::EventFile;
 use super::KernelTraceOps;
 use crate::event::syscall;
 
+/// Stands in a call where probes have their data, with no value: so the arguments need not move on their way.
+pub type Data = MaybeUninit<*const ()>;
+
+/// A [`Data`].
+pub const DATA: Data = MaybeUninit::uninit();
+
 /// Bytes of the buffer on the stack in which a record with dynamic data is made, if it fits.
 const SMALL: usize = 512;
 
@@ -224,7 +230,10 @@ pub fn fire_exit(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, re
 pub fn enter_probe(file: *const (), enter: &SyscallEnter<'_>) {
     // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
     let file = unsafe { &*file.cast::<EventFile>() };
-    let Some(head) = file.begin() else { return };
+    // SAFETY: tracepoints call their probes in a read section.
+    let Some(head) = (unsafe { file.begin() }) else {
+        return;
+    };
     let dynamic = enter
         .paths
         .iter()
@@ -275,7 +284,10 @@ fn fill_enter<const CAP: usize>(file: &EventFile, head: u64, enter: &SyscallEnte
 pub fn exit_probe(file: *const (), exit: &SyscallExit) {
     // SAFETY: an event file registers this function with itself as the data, and outlives the registration.
     let file = unsafe { &*file.cast::<EventFile>() };
-    let Some(head) = file.begin() else { return };
+    // SAFETY: tracepoints call their probes in a read section.
+    let Some(head) = (unsafe { file.begin() }) else {
+        return;
+    };
     let mut frame = MaybeUninit::<Frame<{ syscall::EXIT_SIZE }>>::uninit();
     // SAFETY: three words: head, number with the hole behind it, result.
     unsafe {

@@ -257,7 +257,7 @@ macro_rules! __event_emit {
         #[allow(clippy::too_many_arguments, clippy::not_unsafe_ptr_arg_deref)]
         $($vis)+ fn $trace($($arg: $type),*) {
             if $crate::__static_branch!($key) {
-                $fire($($arg),*)
+                $fire($crate::__private::DATA $(, $arg)*)
             }
         }
 
@@ -293,17 +293,17 @@ macro_rules! __event_emit {
             $crate::__private::unregister(&$tracepoint, func as *const (), data)
         }
 
-        /// Takes values, so that the call site spills nothing while the event is off.
+        /// Takes values, so that the call site spills nothing while the event is off, each where probes want it.
         #[cold]
         #[inline(never)]
         #[allow(non_snake_case, dead_code, clippy::too_many_arguments)]
-        fn $fire($($arg: $type),*) {
+        fn $fire(_: $crate::__private::Data $(, $arg: $type)*) {
             /// Several probes, or the thread's first event.
             #[cold]
             #[inline(never)]
             #[allow(clippy::too_many_arguments)]
-            fn all($($arg: $type),*) {
-                let guard = $crate::__private::rcu::read();
+            fn all(guard: $crate::__private::Option<$crate::__private::rcu::Guard> $(, $arg: $type)*) {
+                let guard = guard.unwrap_or_else($crate::__private::rcu::read);
                 for probe in $tracepoint.probes(&guard) {
                     // SAFETY: only functions of this type are registered: by the functions above, and by event files
                     // with the probe below.
@@ -312,14 +312,16 @@ macro_rules! __event_emit {
                 }
             }
             <$kops as $crate::KernelTraceOps>::with(|| {
-                if let Some(guard) = $crate::__private::rcu::try_read()
-                    && let Some(probe) = $tracepoint.sole_probe(&guard)
-                {
-                    // SAFETY: as in `all`.
-                    let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
-                    func(probe.data $(, $arg)*);
-                } else {
-                    all($($arg),*);
+                let Some(guard) = $crate::__private::rcu::try_read() else {
+                    return all($crate::__private::Option::None $(, $arg)*);
+                };
+                match $tracepoint.sole_probe(&guard) {
+                    $crate::__private::Option::Some(probe) => {
+                        // SAFETY: as in `all`.
+                        let func = unsafe { $crate::__private::transmute::<*const (), $func>(probe.func) };
+                        func(probe.data $(, $arg)*);
+                    }
+                    $crate::__private::Option::None => all($crate::__private::Option::Some(guard) $(, $arg)*),
                 }
             })
         }
@@ -372,7 +374,8 @@ macro_rules! __event_emit {
                 // SAFETY: an event file registers this function with itself as the data, and outlives the
                 // registration by a grace period.
                 let file = unsafe { &*file.cast::<$crate::__private::EventFile>() };
-                let Some(head) = file.begin() else { return };
+                // SAFETY: tracepoints call their probes in a read section.
+                let Some(head) = (unsafe { file.begin() }) else { return };
                 match (TP_fast_assign {
                     $($assigned: $crate::__private::Assign::assign($crate::__assigned!($assigned $($value)?)),)*
                     __of: $crate::__private::PhantomData,

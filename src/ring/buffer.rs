@@ -58,7 +58,7 @@ pub struct Buffer {
     /// Nobody is let in while clock or sizes change.
     shut: AtomicBool,
     clock: AtomicU8,
-    /// Whether sequences read the clock.
+    /// Whether the clock is read while an entry is written.
     in_sequence: AtomicBool,
     subbuf_size: AtomicUsize,
     wakes: AtomicU32,
@@ -113,7 +113,7 @@ impl Buffer {
             })
         };
         let buffer = Buffer {
-            table: Table::new(config.cpus),
+            table: Table::new(config.cpus, reserved),
             cpus: (0..config.cpus).map(per_cpu).collect::<Result<_>>()?,
             settings: Mutex::new(Settings {
                 overwrite: config.overwrite,
@@ -174,7 +174,7 @@ impl Buffer {
         self.subbuf_size.load(Ordering::Relaxed)
     }
 
-    /// Whether sequences can read the clock; else time is taken before them.
+    /// Whether the clock can be read while an entry is written; else time is taken before.
     pub(super) fn clock_in_sequence(&self) -> bool {
         self.in_sequence.load(Ordering::Relaxed)
     }
@@ -212,7 +212,7 @@ impl Buffer {
     fn open(&self) {
         let ways = || {
             let all = self.recording.load(Ordering::SeqCst) && !self.shut.load(Ordering::SeqCst);
-            let fast = all && !self.reserved && self.clock_in_sequence();
+            let fast = all && self.clock_in_sequence();
             [fast, all].map(|open| if open { self.cpus() } else { 0 })
         };
         // who comes last has seen what the others did

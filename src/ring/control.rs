@@ -18,14 +18,17 @@
 use core::ptr::NonNull;
 
 use super::page::PAGE_HEADER;
+use super::state::NUMBER;
 use crate::base::clock::Scale;
 use crate::base::error::Result;
 #[cfg(not(loom))]
 use crate::base::error::{Errno, Error};
 use crate::base::sync::{AtomicU64, Ordering};
 
-/// Bytes of the control block and its alignment: pages begin at a page.
-const CONTROL: usize = 4096;
+/// Bytes of the control block and its alignment: the marks follow it, then the pages, which begin at a page.
+pub(super) const CONTROL: usize = 4096;
+/// What [`Control::hint`] counts slots in: the size of their marks.
+const MARK: u64 = 32;
 
 /// The first words are the sequences': they write them without any lock, one CPU at a time.
 #[repr(C, align(128))]
@@ -61,8 +64,8 @@ pub(super) struct Control {
     pub(super) state: Line<Pair>,
     /// Entries that found no page because others had not finished with theirs. Stored by writers.
     pub(super) stuck: AtomicU64,
-    /// Low half of the number of a page, and its slot: spares writers a division.
-    hint: AtomicU64,
+    /// `no << 34 | slot * 32` of a page, mostly the one being written: spares writers a division. Compares with `state`.
+    pub(super) hint: AtomicU64,
     #[cfg(loom)]
     loom_metas: alloc::vec::Vec<Meta>,
     #[cfg(loom)]
@@ -112,6 +115,8 @@ pub(super) struct Meta {
     pub(super) page: Pair,
     /// By reservation: bytes committed over all laps, each of which comes to `Control::data`.
     pub(super) commit: AtomicU64,
+    /// Offset of the slot's page. Does not change.
+    pub(super) at: u64,
 }
 
 /// Two words that change together.
@@ -295,6 +300,10 @@ impl Ring {
             (*at).metas = CONTROL as u64;
             (*at).pages = (CONTROL + metas) as u64;
             (*at).reserved = u64::from(shape.reserved);
+            let marks = at.cast::<u8>().add(CONTROL).cast::<Meta>();
+            for slot in 0..shape.slots {
+                (*marks.add(slot)).at = (CONTROL + metas + slot * shape.size) as u64;
+            }
         }
         let view = View(NonNull::new(at).ok_or(Error::new(Errno::ENOMEM))?);
         let ring = Ring {
@@ -313,6 +322,7 @@ impl Ring {
         let meta = |_| Meta {
             page: Pair::new(),
             commit: zero(),
+            at: 0,
         };
         let word = |_| crate::base::sync::AtomicU32::new(0);
         let control = Box::new(Control {
@@ -405,19 +415,22 @@ impl View {
     #[inline(always)]
     pub(super) fn current_slot(&self, no: u64) -> u64 {
         let hint = self.control().hint.load(Ordering::Relaxed);
-        if hint >> 32 == no & 0xffff_ffff {
-            hint & 0xffff_ffff
+        if (hint ^ (no << NUMBER)) >> NUMBER == 0 {
+            (hint & ((1 << NUMBER) - 1)) / MARK
         } else {
             self.new_slot(no)
         }
     }
 
+    /// The slot of a page that is mostly the one being written from now on.
     #[cold]
-    fn new_slot(&self, no: u64) -> u64 {
+    pub(super) fn new_slot(&self, no: u64) -> u64 {
         let slot = self.slot(no);
-        self.control()
-            .hint
-            .store(no << 32 | slot, Ordering::Relaxed);
+        // a ring of more pages than that (512 GiB) goes without
+        if slot < 1 << 27 {
+            let hint = (no << NUMBER) | (slot * MARK);
+            self.control().hint.store(hint, Ordering::Relaxed);
+        }
         slot
     }
 
@@ -444,7 +457,7 @@ impl View {
     #[inline(always)]
     pub(super) fn meta_at(&self, slot: u64) -> &Meta {
         debug_assert!(slot < self.slots());
-        let at = self.control().metas as usize + slot as usize * size_of::<Meta>();
+        let at = CONTROL + slot as usize * size_of::<Meta>();
         // SAFETY: `slots` marks lie there, all of them atomics
         unsafe { &*self.0.as_ptr().cast::<u8>().add(at).cast::<Meta>() }
     }
@@ -452,13 +465,12 @@ impl View {
     #[inline(always)]
     fn page_at(&self, slot: u64) -> *mut u8 {
         debug_assert!(slot < self.slots());
-        let control = self.control();
         // SAFETY: `slots` pages lie there
         unsafe {
             self.0
                 .as_ptr()
                 .cast::<u8>()
-                .add((control.pages + (slot << control.shift)) as usize)
+                .add(self.meta_at(slot).at as usize)
         }
     }
 

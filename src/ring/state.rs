@@ -6,7 +6,8 @@ pub(super) struct State(pub(super) u64);
 
 const ENTRIES: u32 = 17;
 const SEALED: u32 = 33;
-const NUMBER: u32 = 34;
+/// Where the page's number begins; what is below it of an unsealed page's state is less than `1 << SEALED`.
+pub(super) const NUMBER: u32 = 34;
 const NUMBER_BITS: u32 = 64 - NUMBER;
 
 // a page of the largest size with the shortest entries must not overflow its fields
@@ -17,19 +18,19 @@ const _: () =
 impl State {
     /// Page `no` with what is reserved of it.
     #[inline(always)]
-    pub(super) fn new(no: u64, entries: u64, bytes: usize) -> State {
+    pub(super) const fn new(no: u64, entries: u64, bytes: usize) -> State {
         State((bytes as u64 / 4) | entries << ENTRIES | no << NUMBER)
     }
 
     /// With one more entry of `bytes`.
     #[inline(always)]
-    pub(super) fn grown(self, bytes: usize) -> State {
+    pub(super) const fn grown(self, bytes: usize) -> State {
         State(self.0 + (1 << ENTRIES) + bytes as u64 / 4)
     }
 
     /// With nothing more to come.
     #[inline(always)]
-    pub(super) fn sealed(self) -> State {
+    pub(super) const fn sealed(self) -> State {
         State(self.0 | 1 << SEALED)
     }
 

@@ -6,8 +6,9 @@ use core::ptr;
 use super::control::{Control, View};
 use crate::base::sync::{AtomicPtr, AtomicU32, Ordering};
 
-/// One CPU. The first slot of a table is its head: `ring` is the number of CPUs that may write by the fast sequence,
-/// `any` that of those that may write at all, `pages` where a thread's rseq area lies.
+/// One CPU. The first slot of a table is its head: `ring` is the number of CPUs that may write by the fast sequence or
+/// reservation, `any` that of those that may write at all, `pages` where a thread's rseq area lies (a multiple of its
+/// alignment) or, odd, how a fast reservation learns the CPU's number.
 #[repr(C, align(16))]
 pub(super) struct Slot {
     /// The CPU's ring, or [`Table::off`]. Exchanged by whoever takes rings away.
@@ -23,7 +24,17 @@ pub(super) struct Table(Box<[Slot]>);
 
 impl Table {
     /// A table whose CPUs have no rings yet and may not write.
-    pub(super) fn new(cpus: usize) -> Table {
+    #[cfg_attr(
+        not(all(
+            feature = "std",
+            target_arch = "x86_64",
+            target_os = "linux",
+            not(miri),
+            not(loom)
+        )),
+        expect(unused_variables, reason = "there is one way only")
+    )]
+    pub(super) fn new(cpus: usize, reserved: bool) -> Table {
         let slot = |_| Slot {
             ring: AtomicPtr::new(Table::off()),
             any: AtomicU32::new(0),
@@ -38,13 +49,39 @@ impl Table {
             not(miri),
             not(loom)
         ))]
-        table.0[0]
-            .pages
-            .store(crate::base::rseq::offset() as i32 as u32, Ordering::Relaxed);
+        {
+            use crate::base::cpu::Instruction;
+            let how = match Instruction::find() {
+                Some(Instruction::Rdpid) if reserved => Table::RDPID,
+                Some(Instruction::Rdtscp) if reserved => Table::RDTSCP,
+                _ => crate::base::rseq::offset() as i32 as u32,
+            };
+            table.0[0].pages.store(how, Ordering::Relaxed);
+        }
         table
     }
 
-    /// The calling thread's rseq area: found without going through a static, which takes a load more.
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_os = "linux",
+        not(miri),
+        not(loom)
+    ))]
+    /// In the head's `pages`: rings are written by fast reservations, the CPU's number comes from `rdpid`.
+    pub(super) const RDPID: u32 = 3;
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_os = "linux",
+        not(miri),
+        not(loom)
+    ))]
+    /// The same from `rdtscp`.
+    pub(super) const RDTSCP: u32 = 1;
+
+    /// The calling thread's rseq area (found without going through a static, which takes a load more), or for fast
+    /// reservations how they learn the CPU's number: [`RDPID`](Self::RDPID) or [`RDTSCP`](Self::RDTSCP).
     #[cfg(all(
         feature = "std",
         target_arch = "x86_64",
@@ -53,9 +90,14 @@ impl Table {
         not(loom)
     ))]
     #[inline(always)]
-    pub(super) fn area(&self) -> *mut crate::base::rseq::Area {
-        let offset = self.0[0].pages.load(Ordering::Relaxed) as i32;
-        crate::base::rseq::area_at(offset as isize)
+    pub(super) fn way(&self) -> core::result::Result<*mut crate::base::rseq::Area, usize> {
+        // SAFETY: a table has a head
+        let head = unsafe { self.0.get_unchecked(0) };
+        let how = head.pages.load(Ordering::Relaxed);
+        match how & 1 {
+            0 => Ok(crate::base::rseq::area_at(how as i32 as isize)),
+            _ => Err(how as usize),
+        }
     }
 
     /// What sequences are given.

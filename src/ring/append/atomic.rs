@@ -190,6 +190,9 @@ unsafe fn cross(
     }
     // a reader that has copied what is written now must also see that the head has passed the slot's former page
     fence(Ordering::Release);
+    if cfg!(not(loom)) {
+        ring.new_slot(new);
+    }
     ring.stamp(slot, now);
     // SAFETY: the page is new and its beginning ours
     unsafe { write(ring, slot, 0, 0, request) };

@@ -12,6 +12,14 @@ mod atomic;
     not(miri),
     not(loom)
 ))]
+mod direct;
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_os = "linux",
+    not(miri),
+    not(loom)
+))]
 mod rseq;
 #[cfg(all(
     feature = "std",
@@ -105,8 +113,19 @@ impl Buffer {
     /// # Safety
     /// `payload` is good for reads of `len` bytes, at least 8. The 4 bytes before it are writable, and so are the bytes
     /// that round `len` up to a multiple of 4: they are overwritten.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn append<const LEN: usize>(&self, payload: *mut u8, len: usize) -> bool {
+        let _section = rcu::read();
+        // SAFETY: the caller's promise
+        unsafe { self.append_in_section::<LEN>(payload, len) }
+    }
+
+    /// [`append`](Self::append) for a thread that is in a read section.
+    ///
+    /// # Safety
+    /// As there, and the calling thread is in a read section (`rcu::read`).
+    #[inline(always)]
+    pub unsafe fn append_in_section<const LEN: usize>(&self, payload: *mut u8, len: usize) -> bool {
         const { assert!(LEN == 0 || LEN >= MIN_PAYLOAD && LEN < MAX_SUBBUF) };
         let len = if LEN != 0 { LEN } else { len };
         debug_assert!(len >= MIN_PAYLOAD);
@@ -147,11 +166,17 @@ mod ways {
 
     impl Buffer {
         /// # Safety
-        /// `LEN` bytes, rounded up to words, can be read at `payload`.
+        /// `LEN` bytes, rounded up to words, can be read at `payload`; the thread is in a read section.
         #[inline(always)]
         pub(super) unsafe fn append_small<const LEN: usize>(&self, payload: *const u8) -> bool {
-            // SAFETY: the table is this buffer's; rings are only taken from it with sequences restarted
-            match unsafe { rseq::append::<LEN>(self.table.area(), self.table.as_ptr(), payload) } {
+            let table = self.table.as_ptr();
+            let outcome = match self.table.way() {
+                // SAFETY: the table is this buffer's; rings are only taken from it with sequences restarted
+                Ok(area) => unsafe { rseq::append::<LEN>(area, table, payload) },
+                // SAFETY: or when the read section has been left
+                Err(how) => unsafe { direct::append::<LEN>(table, payload, how) },
+            };
+            match outcome {
                 Outcome::Done => true,
                 // SAFETY: as above
                 other => unsafe {
@@ -166,15 +191,18 @@ mod ways {
         }
 
         /// # Safety
-        /// `len` bytes, words, can be read at `body`.
+        /// `len` bytes, words, can be read at `body`; the thread is in a read section.
         #[inline(always)]
         pub(super) unsafe fn append_any(&self, body: *const u8, len: usize, type_len: u32) -> bool {
+            let area = match self.table.way() {
+                Ok(area) => area,
+                // SAFETY: the caller's promise
+                Err(how) => return unsafe { self.append_direct_any(body, len, type_len, how) },
+            };
             // a longer one must not come near the sequence, which adds in 32 bits
             let outcome = if len < MAX_SUBBUF {
                 // SAFETY: as above
-                unsafe {
-                    rseq::append_any(self.table.area(), self.table.as_ptr(), body, len, type_len)
-                }
+                unsafe { rseq::append_any(area, self.table.as_ptr(), body, len, type_len) }
             } else {
                 Outcome::Full
             };
@@ -189,7 +217,7 @@ mod ways {
         /// `len` bytes, words, can be read at `body`.
         #[cold]
         #[inline(never)]
-        unsafe fn append_cold(
+        pub(super) unsafe fn append_cold(
             &self,
             body: *const u8,
             len: usize,
@@ -292,7 +320,7 @@ mod ways {
 
     impl Buffer {
         /// # Safety
-        /// `LEN` bytes, rounded up to words, can be read at `payload`.
+        /// `LEN` bytes, rounded up to words, can be read at `payload`; the thread is in a read section.
         #[inline(always)]
         pub(super) unsafe fn append_small<const LEN: usize>(&self, payload: *const u8) -> bool {
             // SAFETY: the caller's promise
@@ -300,7 +328,7 @@ mod ways {
         }
 
         /// # Safety
-        /// `len` bytes, words, can be read at `body`.
+        /// `len` bytes, words, can be read at `body`; the thread is in a read section.
         #[inline(always)]
         pub(super) unsafe fn append_any(&self, body: *const u8, len: usize, type_len: u32) -> bool {
             // SAFETY: the caller's promise
