@@ -185,7 +185,9 @@ impl EventFile {
         if on {
             self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
             // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
-            if let Err(e) = unsafe { changes.register(decl.tracepoint, probe) } {
+            let registered =
+                unsafe { changes.register_together(decl.tracepoint, probe, decl.together) };
+            if let Err(e) = registered {
                 self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
                 return Err(e);
             }
