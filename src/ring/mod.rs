@@ -15,6 +15,7 @@ mod loom;
 mod memory;
 mod page;
 mod reader;
+mod snapshot;
 mod state;
 mod table;
 #[cfg(all(test, not(loom)))]
@@ -29,4 +30,5 @@ pub use page::{
     header_page_text, is_subbuf_size, kb_of, subbufs_for_kb,
 };
 pub use reader::{Rec, Stats, Totals};
+pub use snapshot::Side;
 pub use wait::{Bell, Want};

@@ -353,12 +353,11 @@ mod ways {
             self.table.ring(cpu).map(atomic::end_page).is_some()
         }
 
-        /// Puts `ring` in a CPU's place, or nothing if the CPU is masked.
-        pub(in super::super) fn exchange(&self, cpu: usize, ring: &View) {
-            let new = if self.is_masked(cpu) {
-                super::super::table::Table::off()
-            } else {
-                ring.pointer()
+        /// Puts the ring that is in front in a CPU's place of the table, or nothing if the CPU is masked.
+        pub(in super::super) fn exchange(&self, cpu: usize) {
+            let new = match self.is_masked(cpu) {
+                true => super::super::table::Table::off(),
+                false => self.per_cpu(cpu).front_ring(),
             };
             self.table.slot(cpu).ring.store(new, Ordering::SeqCst);
         }
@@ -418,7 +417,7 @@ impl Buffer {
     #[cold]
     fn refuse(&self) -> bool {
         let cpu = cpu::current().min(self.cpus() - 1);
-        self.per_cpu(cpu).refused.fetch_add(1, Ordering::Relaxed);
+        self.per_cpu(cpu).refuse();
         false
     }
 
