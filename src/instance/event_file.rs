@@ -58,7 +58,9 @@ pub struct EventFile {
     /// What a task has to have in its `plain` for its records to be appended without another look: the generation of the
     /// table of names, or [`SPECIAL`].
     plain: AtomicU32,
-    /// Serialises what decides about `plain`.
+    /// The same for records that the filter lets pass.
+    filtered: AtomicU32,
+    /// Serialises what decides about both.
     settling: Mutex<()>,
     /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
     filter: AtomicPtr<Filter>,
@@ -92,6 +94,7 @@ impl EventFile {
             id: u64::from(event.id),
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
+            filtered: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
             filter: AtomicPtr::new(ptr::null_mut()),
             filter_text: Mutex::default(),
@@ -146,20 +149,23 @@ impl EventFile {
     }
 
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
-    /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
+    /// of what [`commit_unusual`](Self::commit_unusual) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
         let state = self.state.load(Ordering::Relaxed);
         let special = state & (bit::STACK | bit::USER_STACK) != 0
             || state & bit::PIDS != 0 && self.concerned.is_some()
             || self.follow.is_some()
-            || !self.filter.load(Ordering::Relaxed).is_null()
             || !self.triggers.is_empty();
-        let plain = if special {
-            SPECIAL
-        } else {
-            self.cmdlines.generation()
+        let filtered = match special {
+            true => SPECIAL,
+            false => self.cmdlines.generation(),
         };
+        let plain = match self.filter.load(Ordering::Relaxed).is_null() {
+            true => filtered,
+            false => SPECIAL,
+        };
+        self.filtered.store(filtered, Ordering::Relaxed);
         self.plain.store(plain, Ordering::Relaxed);
     }
 
@@ -239,13 +245,14 @@ impl EventFile {
         done
     }
 
-    fn probe(&self) -> Option<(&'static Tracepoint, Probe)> {
+    /// The tracepoint, what is called there, and what for several instances together.
+    fn probe(&self) -> Option<(&'static Tracepoint, Probe, *const ())> {
         let decl = self.event.decl?;
         let probe = Probe {
             func: decl.probe,
             data: ptr::from_ref(self).cast(),
         };
-        Some((decl.tracepoint, probe))
+        Some((decl.tracepoint, probe, decl.together))
     }
 
     /// Registers the probe, unless it is. An event without a tracepoint needs none.
@@ -254,9 +261,9 @@ impl EventFile {
             return Ok(());
         }
         self.set_bit(bit::ENABLED, true);
-        if let Some((tracepoint, probe)) = self.probe() {
+        if let Some((tracepoint, probe, together)) = self.probe() {
             // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
-            if let Err(e) = unsafe { changes.register(tracepoint, probe) } {
+            if let Err(e) = unsafe { changes.register_together(tracepoint, probe, together) } {
                 self.set_bit(bit::ENABLED, false);
                 return Err(e);
             }
@@ -270,7 +277,7 @@ impl EventFile {
         }
         // a probe that is still running writes nothing any more
         self.set_bit(bit::ENABLED, false);
-        if let Some((tracepoint, probe)) = self.probe() {
+        if let Some((tracepoint, probe, _)) = self.probe() {
             changes.unregister(tracepoint, probe)?;
             // running probes may hold this file for one more grace period
             changes.defer(self.clone());
@@ -391,21 +398,45 @@ impl EventFile {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         } else {
+            seldom();
             // SAFETY: the caller's promise
-            unsafe { self.commit_special(payload, len) };
+            unsafe { self.commit_special::<LEN>(payload, len) };
         }
     }
 
-    /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
-    /// is not in the table yet.
+    /// There is something special about the event in this instance, or about its task. If it is a filter only, it is
+    /// asked here.
     ///
-    /// In this order: pids, triggers, filter, append, stacks, name.
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[inline(never)]
+    unsafe fn commit_special<const LEN: usize>(&self, payload: *mut u8, len: usize) {
+        // SAFETY: in a read section
+        let task = unsafe { task::current_in_section() };
+        if !task.is_plain(self.filtered.load(Ordering::Relaxed)) {
+            // SAFETY: the caller's promise
+            return unsafe { self.commit_unusual(payload, len) };
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: the section keeps the filter; the caller's promise about the record
+        let passes = filter.is_null()
+            || unsafe {
+                let record = core::slice::from_raw_parts(payload.cast_const(), len);
+                (*filter).matches(record, &Now::default())
+            };
+        if passes {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
+        }
+    }
+
+    /// Everything that is special, in this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
     #[cold]
     #[inline(never)]
-    unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
+    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
         {
             // SAFETY: the caller's promise
             let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
@@ -489,6 +520,10 @@ impl EventFile {
         }
     }
 }
+
+/// Marks a branch that is seldom taken, for code that must not be placed and made as seldom run, once it is.
+#[cold]
+fn seldom() {}
 
 impl Drop for EventFile {
     fn drop(&mut self) {

@@ -13,6 +13,9 @@ use crate::ring::Buffer;
 const FRAMES: usize = 64;
 /// Frames of a user stack's record: what its `format` says.
 const USER_FRAMES: usize = 8;
+/// Calls at the inner end that are tracing's own: what a tracepoint does when it is on, and the event's probe. The kernel's
+/// stack shows their like; the user's begins in the instrumented code.
+const OWN: usize = 2;
 /// Bytes before the addresses: common fields, how many frames or whose, and padding.
 const CALLERS: usize = 16;
 /// Bytes before a record that appending may write to, and behind it that it may read; the first keeps it aligned.
@@ -48,8 +51,9 @@ pub(super) fn record(buffer: &Buffer, task: Current, stack: &Stack, kernel: bool
     }
     if user {
         let mut callers = [0; USER_FRAMES];
-        let n = found.min(USER_FRAMES);
-        callers[..n].copy_from_slice(&frames[..n]);
+        for (to, from) in callers.iter_mut().zip(frames.iter().skip(OWN)) {
+            *to = *from;
+        }
         append(buffer, task, USER_STACK_ID, process(), &callers);
     }
 }

@@ -75,9 +75,7 @@ fn put(id: u32, number: u32) -> bool {
     // SAFETY: set before the writers start, reset after they have ended
     let buffer = unsafe { &*BUFFER.load(Relaxed) };
     if number % 509 == 100 && SWAPS.load(Relaxed) {
-        let cpu = number
-            .is_multiple_of(2)
-            .then_some(number as usize / 1018 % buffer.cpus());
+        let cpu = (number.is_multiple_of(2)).then_some(number as usize / 1018 % buffer.cpus());
         SWAPPED.fetch_add(u64::from(buffer.swap(cpu)), Relaxed);
     }
     let now = buffer.now();
@@ -390,7 +388,7 @@ fn run(plan: Plan, seconds: f64) {
                     judge.new_clock();
                     judge.numbers = [-1; 128];
                     let clocks = CLOCKS.load(SeqCst);
-                    let side = if plan.swaps && judge.read.is_multiple_of(2) {
+                    let side = if plan.swaps && judge.read % 2 == 0 {
                         Side::Snapshot
                     } else {
                         Side::Live

@@ -46,7 +46,7 @@ fn formats_are_linuxs() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 9 + 2 + 2 * super::syscalls::ALL.len());
+    assert_eq!(compared, 10 + 2 + 2 * super::syscalls::ALL.len());
 }
 
 #[test]
