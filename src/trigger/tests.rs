@@ -8,10 +8,10 @@ use std::thread;
 
 use super::*;
 use crate::event::field_type::DynStr;
-use crate::event::registry::Registry;
+use crate::event::print_fmt::Env;
+use crate::event::registry::{KERNEL_STACK_ID, PRINT_ID, Registry};
 use crate::instance::Tracing;
-use crate::output::TraceReader;
-use crate::ring::{Side, Way};
+use crate::ring::{Iter, Side, Way};
 
 define_event_trace!(
     source,
@@ -100,21 +100,35 @@ impl Bench {
         )
     }
 
+    /// What a side holds, by time.
     fn trace_of(&self, side: Side) -> Vec<String> {
-        let (mut reader, mut out) = (TraceReader::of(self.array(), side, None), Vec::new());
-        while reader.read(&mut out, usize::MAX) {}
-        let text = String::from_utf8(out).unwrap();
-        let lines = text
-            .lines()
-            .filter(|l| !l.starts_with('#') && !l.starts_with(" =>"));
-        lines
-            .map(|l| {
-                let body = l.split_once(": ").map_or(l, |(_, body)| body);
-                let text = ["source: ", "target: "].iter();
-                let mut text = text.filter_map(|name| body.strip_prefix(name));
-                text.next().unwrap_or(body).to_string()
-            })
-            .collect()
+        let buffer = self.array().buffer();
+        let mut lines = Vec::new();
+        for cpu in 0..buffer.cpus() {
+            let mut iter = Iter::of(buffer, side, cpu);
+            while let Some(rec) = iter.next() {
+                lines.push((rec.ts, self.line(rec.payload)));
+            }
+        }
+        lines.sort_by_key(|(ts, _)| *ts);
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn line(&self, record: &[u8]) -> String {
+        let id = u16::from_ne_bytes([record[0], record[1]]);
+        match id {
+            KERNEL_STACK_ID => return "<stack trace>".into(),
+            PRINT_ID => {
+                let text = record[16..].split(|b| *b == 0 || *b == b'\n').next();
+                return String::from_utf8_lossy(text.unwrap_or_default()).into();
+            }
+            _ => (),
+        }
+        let event = self.tracing.registry().event(id).expect("known");
+        let mut out = Vec::new();
+        event.render(record, &Env::default(), &mut out);
+        let line = String::from_utf8(out).unwrap();
+        line.split_once(": ").expect("a title").1.to_string()
     }
 
     /// What was recorded since it was asked last.
@@ -434,10 +448,8 @@ fn markers() {
     );
     assert_eq!(mark("go"), Ok(2));
     assert_eq!(bench.modes().1, "1*");
-    let text = |line: &String| line.rsplit(' ').next().unwrap().to_string();
-    let snapshot: Vec<_> = bench.trace_of(Side::Snapshot).iter().map(text).collect();
-    assert_eq!(snapshot, ["a", "snap"]);
-    assert_eq!(bench.trace().len(), 2);
+    assert_eq!(bench.trace_of(Side::Snapshot), ["a", "b snap"]);
+    assert_eq!(bench.trace(), ["go", "go"]);
     bench.set("print", "traceoff if common_pid == 7");
     assert_eq!((mark("x"), mark("y")), (Ok(1), Err(Errno::EBADF)));
     assert_eq!(bench.trace().len(), 1);
