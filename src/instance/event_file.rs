@@ -18,7 +18,7 @@ use crate::base::task;
 use crate::event::registry::Event;
 use crate::event::tracepoint::{Changes, Probe, Tracepoint};
 use crate::filter::{Filter, Now};
-use crate::ring::Buffer;
+use crate::ring::{Buffer, Moment};
 
 /// Bits of [`EventFile::state`].
 mod bit {
@@ -397,6 +397,29 @@ impl EventFile {
         if task.is_plain(self.plain.load(Ordering::Relaxed)) {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
+        } else {
+            seldom();
+            // SAFETY: the caller's promise
+            unsafe { self.commit_special::<LEN>(payload, len) };
+        }
+    }
+
+    /// The same for a record that went to other instances too, a moment ago.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[inline(always)]
+    pub unsafe fn commit_then<const LEN: usize>(
+        &self,
+        payload: *mut u8,
+        len: usize,
+        moment: Moment,
+    ) {
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        if task.is_plain(self.plain.load(Ordering::Relaxed)) {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append_then::<LEN>(payload, len, moment) };
         } else {
             seldom();
             // SAFETY: the caller's promise

@@ -27,6 +27,7 @@ pub use crate::event::record::{MAX_PAYLOAD, Tail};
 pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
 pub use crate::event::tracepoint::{Changes, Group, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;
+use crate::ring::Moment;
 
 use super::KernelTraceOps;
 use crate::event::syscall;
@@ -138,11 +139,12 @@ impl<'g> EventFiles<'g> {
 impl Commit for EventFiles<'_> {
     #[inline(always)]
     unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize) {
+        let moment = Moment::now();
         for file in self.files() {
             // SAFETY: the caller's promise
             unsafe {
                 if file.begin().is_some() {
-                    file.commit::<LEN>(payload, len);
+                    file.commit_then::<LEN>(payload, len, moment);
                 }
             }
         }

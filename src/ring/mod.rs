@@ -22,6 +22,7 @@ mod table;
 mod tests;
 pub mod wait;
 
+pub use append::Moment;
 pub use buffer::{Buffer, Config, Consumer, Way};
 pub use entry::header_event_text;
 pub use iter::Iter;
