@@ -91,6 +91,25 @@ fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
     }
 }
 
+/// The first eight bytes, the first lowest; what is missing is 0.
+#[inline(always)]
+fn eight(text: &[u8]) -> u64 {
+    if let Some(eight) = text.first_chunk::<8>() {
+        return u64::from_le_bytes(*eight);
+    }
+    let four = |at: usize| {
+        let four = text.get(at..).and_then(|t| t.first_chunk::<4>());
+        u64::from(u32::from_le_bytes(four.copied().unwrap_or_default()))
+    };
+    let len = text.len();
+    if len >= 4 {
+        // the last four lie over the first
+        return four(0) | four(len - 4) << (8 * (len - 4));
+    }
+    let byte = |at: usize| u64::from(text.get(at).copied().unwrap_or(0));
+    byte(0) | byte(1) << 8 | byte(2) << 16
+}
+
 fn contains(text: &[u8], part: &[u8]) -> bool {
     let Some((first, rest)) = part.split_first() else {
         return true;
@@ -132,8 +151,13 @@ pub(super) struct Glob {
 /// What stands between two stars.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Part {
-    /// For each character its bits, and those that matter: all, or none for one that may be any.
-    ones: Box<[(u8, u8)]>,
+    /// Characters it stands for.
+    len: usize,
+    /// The bits of the first eight, the first lowest, and those that matter: all of a character, or none of one that may be
+    /// any.
+    first: (u64, u64),
+    /// The same of each that follows.
+    more: Box<[(u8, u8)]>,
     /// Characters that are one of a set, as bits.
     classes: Box<[(usize, [u64; 4])]>,
     /// The first that stands for one character, and that, to be looked for.
@@ -185,7 +209,7 @@ impl Glob {
                 rest: None,
             },
             Some(head) => {
-                let middle = parts.filter(|p| !p.ones.is_empty()).collect();
+                let middle = parts.filter(|p| p.len > 0).collect();
                 Glob {
                     head,
                     rest: Some((middle, tail)),
@@ -200,11 +224,11 @@ impl Glob {
         if !self.head.begins(text) {
             return false;
         }
-        let text = &text[self.head.ones.len()..];
+        let text = &text[self.head.len..];
         let Some((middle, tail)) = &self.rest else {
             return text.is_empty();
         };
-        let Some(end) = text.len().checked_sub(tail.ones.len()) else {
+        let Some(end) = text.len().checked_sub(tail.len) else {
             return false;
         };
         if !tail.begins(&text[end..]) {
@@ -213,7 +237,7 @@ impl Glob {
         let mut text = &text[..end];
         middle.iter().all(|part| match part.find(text) {
             Some(at) => {
-                text = &text[at + part.ones.len()..];
+                text = &text[at + part.len..];
                 true
             }
             None => false,
@@ -224,24 +248,31 @@ impl Glob {
 impl Part {
     /// Takes what was gathered.
     fn new(ones: &mut Vec<(u8, u8)>, classes: &mut Vec<(usize, [u64; 4])>) -> Part {
-        let ones: Box<[_]> = core::mem::take(ones).into();
+        let ones = core::mem::take(ones);
         let byte = |(i, (byte, mask)): (usize, &(u8, u8))| (*mask != 0).then_some((i, *byte));
+        let (first, more) = ones.split_at(ones.len().min(8));
+        let word = |of: fn(&(u8, u8)) -> u8| {
+            let shifted = |(i, one)| u64::from(of(one)) << (8 * i);
+            first.iter().enumerate().map(shifted).sum()
+        };
         Part {
+            len: ones.len(),
+            first: (word(|one| one.0), word(|one| one.1)),
+            more: more.into(),
             anchor: ones.iter().enumerate().find_map(byte),
             classes: core::mem::take(classes).into(),
-            ones,
         }
     }
 
     /// Whether `text` is as long or longer, and begins with it.
     #[inline(always)]
     fn begins(&self, text: &[u8]) -> bool {
-        text.len() >= self.ones.len()
-            && self
-                .ones
-                .iter()
-                .zip(text)
-                .all(|((byte, mask), c)| (byte ^ c) & mask == 0)
+        text.len() >= self.len
+            && (eight(text) ^ self.first.0) & self.first.1 == 0
+            && (self.more.is_empty() || {
+                let mut pairs = self.more.iter().zip(&text[8..]);
+                pairs.all(|((byte, mask), c)| (byte ^ c) & mask == 0)
+            })
             && self.classes.iter().all(|(at, bits)| {
                 let c = text.get(*at).copied().unwrap_or(0);
                 bits[usize::from(c >> 6)] >> (c & 63) & 1 != 0
@@ -251,7 +282,7 @@ impl Part {
     /// Where it is first in `text`.
     #[inline]
     fn find(&self, text: &[u8]) -> Option<usize> {
-        let last = text.len().checked_sub(self.ones.len())?;
+        let last = text.len().checked_sub(self.len)?;
         let Some((before, byte)) = self.anchor else {
             return (0..=last).find(|at| self.begins(&text[*at..]));
         };
@@ -418,6 +449,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn eights() {
+        for len in 0..12 {
+            let bytes: Vec<u8> = (1..=len).collect();
+            let mut padded = bytes.clone();
+            padded.resize(16, 0);
+            let expected = u64::from_le_bytes(*padded.first_chunk().expect("long"));
+            assert_eq!(eight(&bytes), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn long_parts() {
+        let check = |pattern: &str, text: &str, fits: bool| {
+            let (pattern, _) = Pattern::new(pattern.as_bytes());
+            assert_eq!(
+                pattern.matches(text.as_bytes()),
+                fits,
+                "{pattern:?} on {text}"
+            );
+        };
+        let text = "0123456789abcdef0123456789abcdef";
+        check("0?23456789[a-f]bcdef*0?23456789abcde[f]", text, true);
+        check("0?23456789[a-f]bcdef*0?23456789abcde[g]", text, false);
+        check("*?123456789ab?de*", text, true);
+        check("*?123456789ab?dd*", text, false);
+        check("*f?12345678[9]a*cdef", text, true);
+        check("0123456789abcdef?123456789abcdef0*?", text, false);
     }
 
     #[test]
