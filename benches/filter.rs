@@ -5,7 +5,6 @@
 
 mod harness;
 
-use std::ffi::CStr;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use harness::{Options, Variant, bench, passes};
 use utracefs::event::registry::Registry;
 use utracefs::instance::{TraceArray, Tracing};
 use utracefs::ring::Way;
-use utracefs::{DynStr, define_event_trace};
+use utracefs::{Chars, define_event_trace};
 
 define_event_trace!(
     two,
@@ -25,17 +24,18 @@ define_event_trace!(
     TP_printk("a={} b={}", __entry.a, __entry.b)
 );
 
+// Fields of Linux's task_rename.
 define_event_trace!(
-    text,
+    rename,
     TP_system(bench_filter),
-    TP_PROTO(s: &CStr),
-    TP_STRUCT__entry{ s: DynStr },
-    TP_fast_assign{ s: s },
+    TP_PROTO(pid: i32, old: [u8; 16], new: [u8; 16], oom: i16),
+    TP_STRUCT__entry{ pid: i32 as "pid_t", oldcomm: Chars<16>, newcomm: Chars<16>, oom_score_adj: i16 as "short" },
+    TP_fast_assign{ pid: pid, oldcomm: old, newcomm: new, oom_score_adj: oom },
     TP_ident(__entry),
-    TP_printk("s={}", __entry.s)
+    TP_printk("pid={} oldcomm={} newcomm={} oom_score_adj={}", __entry.pid, __entry.oldcomm, __entry.newcomm, __entry.oom_score_adj)
 );
 
-const TEXT: &CStr = c"0123456789abcdef0123456789abcde";
+const NAME: [u8; 16] = *b"anchors-bench\0\0\0";
 
 /// Filters the event, enables it; and the other way round.
 fn set(array: &Arc<TraceArray>, event: &str, filter: &str) {
@@ -74,25 +74,33 @@ fn main() {
             "three terms of two kinds, kept",
             "b == 4294967295 || !(b > 4294967290) && CPU >= 0",
         ),
-        two("pattern on COMM, kept", "COMM ~ \"f*t?r*\""),
+        // asks the kernel for the thread's name
+        two("name of the thread, kept", "COMM ~ \"f*\""),
     ];
     bench("Two u32 with a filter", &o, &variants, Some(on));
 
-    let text = |name, filter: &'static str| {
-        Variant::new(name, |n| passes(n, |_, _| trace_text(black_box(TEXT))))
-            .around(|| set(top, "text", filter), || set(top, "text", "0"))
+    let rename = |name, filter: &'static str| {
+        let run = |n| {
+            passes(n, |_, i| {
+                trace_rename(i as i32, black_box(NAME), black_box(NAME), 0)
+            })
+        };
+        Variant::new(name, run).around(|| set(top, "rename", filter), || set(top, "rename", "0"))
     };
     let variants = [
         Variant::new("loop", |n| passes(n, |_, _| ())),
-        text(on, "0"),
-        text(
-            "the same text, kept",
-            "s == \"0123456789abcdef0123456789abcde\"",
-        ),
-        text("prefix*, kept", "s ~ \"0123*\""),
-        text("*middle*, kept", "s ~ \"*f012*\""),
-        text("pattern, kept", "s ~ \"0?2*[a-f]0*cde\""),
-        text("pattern, rejected", "s ~ \"0?2*[a-f]0*cdf\""),
+        rename(on, "0"),
+        rename("==, kept", "newcomm == \"anchors-bench\""),
+        rename("==, rejected", "newcomm == \"anchors-Bench\""),
+        rename("anch*, kept", "newcomm ~ \"anch*\""),
+        rename("*ors-b*, kept", "newcomm ~ \"*ors-b*\""),
+        rename("a*r?-b*ch, kept", "newcomm ~ \"a*r?-b*ch\""),
+        rename("a*r?-b*ck, rejected", "newcomm ~ \"a*r?-b*ck\""),
     ];
-    bench("31 characters with a filter", &o, &variants, Some(on));
+    bench(
+        "Names of 13 characters with a filter",
+        &o,
+        &variants,
+        Some(on),
+    );
 }

@@ -16,6 +16,8 @@ mod macros;
 #[cfg(not(loom))]
 pub mod output;
 pub mod ring;
+#[cfg(not(loom))]
+pub mod trigger;
 
 #[cfg(not(loom))]
 pub use event::field_type::{Chars, DynArray, DynStr};

@@ -40,6 +40,7 @@ pub static INSTANCE: DirSpec<Arc<TraceArray>> = DirSpec {
     entries: &[
         dir("per_cpu", &PER_CPU),
         list::<_, ErrorLog>(),
+        trace::<_, Snapshot>(),
         dir("options", &OPTIONS),
         value::<_, BufferSubbufSizeKb>(),
         value::<_, BufferPercent>(),
@@ -74,6 +75,8 @@ static CPU: DirSpec<Cpu> = DirSpec {
     mode: 0o750,
     flat: false,
     entries: &[
+        pages::<_, SnapshotRaw>(),
+        trace::<_, Snapshot>(),
         value::<_, BufferSizeKb>(),
         value::<_, Stats>(),
         pages::<_, TracePipeRaw>(),
@@ -117,6 +120,7 @@ static EVENT: DirSpec<OneEvent> = DirSpec {
     entries: &[
         value::<_, Enable>().when(OneEvent::is_enableable),
         value::<_, Filter>().when(OneEvent::is_enableable),
+        list::<_, Trigger>().when(OneEvent::has_triggers),
         value::<_, Format>(),
         value::<_, Id>().when(OneEvent::has_id),
     ],

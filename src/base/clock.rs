@@ -141,10 +141,16 @@ fn counter(more: u64) -> u64 {
     COUNTER.fetch_add(more, Ordering::Relaxed) + more
 }
 
+/// The time stamp counter; 0 where there is none.
+#[inline(always)]
+pub(crate) fn cycles() -> u64 {
+    host::cycles()
+}
+
 /// The clock of a [`Scale`] now.
 #[inline(always)]
 pub(crate) fn scaled(mult: u64, offset: u64) -> u64 {
-    Scale { mult, offset }.at(host::cycles())
+    Scale { mult, offset }.at(cycles())
 }
 
 #[cfg(feature = "std")]

@@ -7,14 +7,16 @@ pub mod error;
 mod fork;
 #[cfg(feature = "std")]
 mod membarrier;
-#[cfg(all(feature = "std", target_os = "linux"))]
+#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
 pub mod objects;
 pub mod parse;
 pub mod patch;
 pub mod rcu;
 #[cfg(feature = "std")]
 pub mod rseq;
+#[cfg(not(loom))]
 pub mod stack;
+#[cfg(not(loom))]
 pub mod symbol;
 pub mod sync;
 pub mod system;

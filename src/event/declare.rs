@@ -31,6 +31,9 @@ pub struct EventDecl {
     /// The probe that records into an event file: `fn(*const EventFile, ARGS…)`, to be attached with the event file
     /// as its data.
     pub probe: *const (),
+    /// The same for the event files of several instances at once, with a
+    /// [`Group`](super::tracepoint::Group) as its data; null: there is none.
+    pub together: *const (),
     /// Source file of the declaration.
     pub file: &'static str,
     /// Line of the declaration.
@@ -41,7 +44,7 @@ pub struct EventDecl {
     pub keep: fn(),
 }
 
-// SAFETY: all of it is constant; `probe` is a function's address.
+// SAFETY: all of it is constant; `probe` and `together` are functions' addresses.
 unsafe impl Sync for EventDecl {}
 // SAFETY: as above.
 unsafe impl Send for EventDecl {}

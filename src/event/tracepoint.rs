@@ -2,9 +2,10 @@
 //! looking at the list while it is empty.
 
 use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::base::error::{Errno, Error, Result};
@@ -77,7 +78,7 @@ impl Tracepoint {
         !ptr::eq(self.probes.load(Ordering::Relaxed), &EMPTY)
     }
 
-    /// The probes to call, in the order of their registration.
+    /// The probes to call, in the order of their registration; neighbours of a kind as one.
     #[inline(always)]
     pub fn probes<'g>(&self, _guard: &'g Guard) -> &'g [Probe] {
         // SAFETY: the section keeps the list
@@ -93,17 +94,21 @@ impl Tracepoint {
     }
 
     /// The probes as registered now.
-    fn list<'l>(&self, _lock: &'l Held) -> &'l [Probe] {
+    fn registered<'l>(&self, _lock: &'l Held) -> &'l [Registered] {
         // SAFETY: lists are replaced under the lock only
-        unsafe { List::probes(self.probes.load(Ordering::Relaxed)) }
+        unsafe {
+            (*self.probes.load(Ordering::Relaxed))
+                .made_of
+                .map_or(&[], |m| m.as_ref().registered.as_slice())
+        }
     }
 
     /// Replaces the list; the former one goes to the garbage.
-    fn replace(&self, probes: &[Probe], garbage: &mut Garbage, _lock: &Held) {
-        let new = if probes.is_empty() {
+    fn replace(&self, registered: Vec<Registered>, garbage: &mut Garbage, _lock: &Held) {
+        let new = if registered.is_empty() {
             ptr::from_ref(&EMPTY).cast_mut()
         } else {
-            List::boxed(probes)
+            List::boxed(registered)
         };
         let old = self.probes.swap(new, Ordering::AcqRel);
         if !ptr::eq(old, &EMPTY) {
@@ -118,15 +123,52 @@ impl fmt::Debug for Tracepoint {
     }
 }
 
-/// The head of a list of probes; they follow it.
+/// A probe as it was registered.
+#[derive(Clone, Copy)]
+struct Registered {
+    probe: Probe,
+    /// What is called for all of a kind together, with a [`Group`]; or null.
+    together: *const (),
+}
+
+/// The data of several probes of a kind: what their common function gets as its data.
+pub struct Group {
+    data: Vec<*const ()>,
+}
+
+impl Group {
+    /// The data of each, in the order of their registration.
+    #[inline(always)]
+    pub fn data(&self) -> &[*const ()] {
+        &self.data
+    }
+}
+
+/// What a list of probes was made of.
+struct MadeOf {
+    registered: Vec<Registered>,
+    /// Where calls for several probes point to.
+    #[expect(clippy::vec_box, reason = "calls point to them")]
+    _groups: Vec<Box<Group>>,
+}
+
+/// The head of a list of probes to call; they follow it.
 #[repr(C)]
 struct List {
     len: usize,
+    made_of: Option<NonNull<MadeOf>>,
     probes: [Probe; 0],
 }
 
+// SAFETY: immutable, and as `Probe`
+unsafe impl Sync for List {}
+
 /// The list of a tracepoint without probes.
-static EMPTY: List = List { len: 0, probes: [] };
+static EMPTY: List = List {
+    len: 0,
+    made_of: None,
+    probes: [],
+};
 
 impl List {
     /// Room for a list, and where its first probe lies. The address space cannot hold a list for which this overflows.
@@ -135,16 +177,41 @@ impl List {
         Layout::from_size_align(size, align_of::<List>()).unwrap_or(Layout::new::<List>())
     }
 
-    fn boxed(probes: &[Probe]) -> *mut List {
-        let layout = List::layout(probes.len());
+    /// Neighbours of a kind become one call.
+    fn boxed(registered: Vec<Registered>) -> *mut List {
+        let (mut calls, mut groups) = (Vec::new(), Vec::new());
+        let same =
+            |a: &Registered, b: &Registered| !a.together.is_null() && a.together == b.together;
+        for run in registered.chunk_by(same) {
+            match run {
+                [one] => calls.push(one.probe),
+                [first, ..] => {
+                    let group = Box::new(Group {
+                        data: run.iter().map(|r| r.probe.data).collect(),
+                    });
+                    calls.push(Probe {
+                        func: first.together,
+                        data: ptr::from_ref(&*group).cast(),
+                    });
+                    groups.push(group);
+                }
+                [] => (),
+            }
+        }
+        let made_of = Box::new(MadeOf {
+            registered,
+            _groups: groups,
+        });
+        let layout = List::layout(calls.len());
         // SAFETY: not of size 0; written in full before anybody sees it
         unsafe {
             let list: *mut List = alloc(layout).cast();
             if list.is_null() {
                 handle_alloc_error(layout);
             }
-            (&raw mut (*list).len).write(probes.len());
-            ptr::copy_nonoverlapping(probes.as_ptr(), List::first(list).cast_mut(), probes.len());
+            (&raw mut (*list).len).write(calls.len());
+            (&raw mut (*list).made_of).write(Some(NonNull::from(Box::leak(made_of))));
+            ptr::copy_nonoverlapping(calls.as_ptr(), List::first(list).cast_mut(), calls.len());
             list
         }
     }
@@ -175,7 +242,12 @@ unsafe impl Send for Unlinked {}
 impl Drop for Unlinked {
     fn drop(&mut self) {
         // SAFETY: from `List::boxed`, with this layout, and after a grace period nobody else's
-        unsafe { dealloc(self.0.cast(), List::layout((*self.0).len)) };
+        unsafe {
+            if let Some(made_of) = (*self.0).made_of {
+                drop(Box::from_raw(made_of.as_ptr()));
+            }
+            dealloc(self.0.cast(), List::layout((*self.0).len));
+        }
     }
 }
 
@@ -205,16 +277,32 @@ impl Changes {
     /// `probe.func` is a function of the type that the tracepoint calls, and may be called with `probe.data` from any
     /// thread until a grace period after it is unregistered (give what `data` points to to [`defer`](Self::defer)).
     pub unsafe fn register(&mut self, tracepoint: &'static Tracepoint, probe: Probe) -> Result<()> {
+        // SAFETY: the caller's promise
+        unsafe { self.register_together(tracepoint, probe, ptr::null()) }
+    }
+
+    /// The same for a probe that can be called together with others of its kind: `together`, if it is not null, gets the
+    /// [`Group`] of their data instead.
+    ///
+    /// # Safety
+    /// As [`register`](Self::register); `together` is of the same type, and all that are registered with it are of one
+    /// kind.
+    pub unsafe fn register_together(
+        &mut self,
+        tracepoint: &'static Tracepoint,
+        probe: Probe,
+        together: *const (),
+    ) -> Result<()> {
         if probe.func.is_null() {
             return Err(Error::new(Errno::EINVAL));
         }
         let lock = lock();
-        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
-        if probes.contains(&probe) {
+        let mut registered = tracepoint.registered(&lock).to_vec();
+        if registered.iter().any(|r| r.probe == probe) {
             return Err(Error::new(Errno::EEXIST));
         }
-        probes.push(probe);
-        tracepoint.replace(&probes, &mut self.garbage, &lock);
+        registered.push(Registered { probe, together });
+        tracepoint.replace(registered, &mut self.garbage, &lock);
         self.touched.push(tracepoint);
         Ok(())
     }
@@ -222,13 +310,13 @@ impl Changes {
     /// Takes a probe away. `ENOENT`: it is not there. It may still be running, on any thread, for a grace period.
     pub fn unregister(&mut self, tracepoint: &'static Tracepoint, probe: Probe) -> Result<()> {
         let lock = lock();
-        let mut probes: Vec<Probe> = tracepoint.list(&lock).to_vec();
-        let before = probes.len();
-        probes.retain(|p| *p != probe);
-        if probes.len() == before {
+        let mut registered = tracepoint.registered(&lock).to_vec();
+        let before = registered.len();
+        registered.retain(|r| r.probe != probe);
+        if registered.len() == before {
             return Err(Error::new(Errno::ENOENT));
         }
-        tracepoint.replace(&probes, &mut self.garbage, &lock);
+        tracepoint.replace(registered, &mut self.garbage, &lock);
         self.touched.push(tracepoint);
         Ok(())
     }

@@ -306,11 +306,12 @@ fn pointer(field: &Field, fields: &[Field]) -> Text {
     }
 }
 
-/// The numbers that are in this relation to `n`: from where on, how far, or all others. `None`: no number is.
-fn range(op: Op, n: u64, signed: bool) -> (Option<(u64, u64)>, bool) {
-    let (least, most) = match signed {
-        true => (i64::MIN as u64, i64::MAX as u64),
-        false => (0, u64::MAX),
+/// The numbers of a type that are in this relation to one of them: from where on, how far, or all others. `None`: none.
+fn range(op: Op, n: u64, int: CInt) -> (Option<(u64, u64)>, bool) {
+    let bits = u32::from(int.size) * 8;
+    let (least, most) = match int.signed {
+        true => (int.wrap(1 << (bits - 1)), u64::MAX >> (65 - bits)),
+        false => (0, u64::MAX >> (64 - bits)),
     };
     let below = (n != least).then(|| (least, n.wrapping_sub(1).wrapping_sub(least)));
     let above = (n != most).then(|| (n.wrapping_add(1), most.wrapping_sub(n.wrapping_add(1))));
@@ -333,7 +334,7 @@ fn of_number(operand: Operand, op: Op, n: u64) -> Predicate {
             int: CInt::UINT,
         },
         Operand::Cpu if op != Op::And => {
-            let (range, not) = range(op, CInt::INT.wrap(n), true);
+            let (range, not) = range(op, CInt::INT.wrap(n), CInt::INT);
             let test = range.map_or(Test::Never, |(low, span)| Test::Cpu { low, span });
             return Predicate { test, not };
         }
@@ -343,8 +344,8 @@ fn of_number(operand: Operand, op: Op, n: u64) -> Predicate {
     if op == Op::And {
         return Predicate::is(Test::Bits { load, bits: n });
     }
-    let (range, not) = range(op, n, load.int.signed);
-    let test = range.map_or(Test::Never, |(low, span)| Test::Range { load, low, span });
+    let (range, not) = range(op, n, load.int);
+    let test = range.map_or(Test::Never, |r| Test::range(load, r));
     Predicate { test, not }
 }
 
@@ -379,7 +380,7 @@ fn of_set(operand: Operand, op: Op, set: Set, cpus: usize, program: &mut Builder
             load,
             set: program.set(set),
         },
-        (Operand::Number(load), Op::Ne) => Test::Range { load, low: 0, span },
+        (Operand::Number(load), Op::Ne) => Test::range(load, (0, span)),
         (Operand::Cpu, Op::And) => Test::CpuAmong {
             set: program.set(set),
         },

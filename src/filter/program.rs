@@ -1,4 +1,5 @@
-//! The compiled filter: tests in the order of the text, each with two places to go on at, and their evaluation.
+//! The compiled filter: tests in the order of the text, each with a result that leads to the next one and a place to go on
+//! at if it is the other, and their evaluation.
 //!
 //! All jumps go forward, so a program ends after at most as many steps as it has tests.
 
@@ -11,7 +12,7 @@ use super::memory;
 use super::pattern::Pattern;
 use crate::base::cpu;
 use crate::base::task::{self, COMM_LEN};
-use crate::event::field::{Load, dynamic, until_nul};
+use crate::event::field::{Load, dynamic};
 
 /// The record is kept, or not: places behind every program.
 const KEPT: u16 = u16::MAX;
@@ -84,7 +85,11 @@ pub(super) type Set = Box<[u64]>;
 pub(super) enum Test {
     /// Fields without a value of their own.
     Never,
-    /// A number from `low` on, at most `span` above it, in the circle of 64-bit numbers.
+    /// A number of 32 bits from `low` on, at most `span` above it, in the circle of 32-bit numbers.
+    Range32 { offset: u16, low: u32, span: u32 },
+    /// The same of 64 bits.
+    Range64 { offset: u16, low: u64, span: u64 },
+    /// The same of any number, which is extended to 64 bits.
     Range { load: Load, low: u64, span: u64 },
     /// A number that has one of these bits.
     Bits { load: Load, bits: u64 },
@@ -105,35 +110,99 @@ pub(super) enum Test {
     Text { text: Text, pattern: u16 },
 }
 
+impl Test {
+    /// Whether a number is one of those from `low` on, at most `span` above it.
+    pub(super) fn range(load: Load, (low, span): (u64, u64)) -> Test {
+        let offset = load.offset;
+        match load.int.size {
+            // in its own width a number needs no sign; a whole circle would have no opposite
+            4 if span < u32::MAX.into() => Test::Range32 {
+                offset,
+                low: low as u32,
+                span: span as u32,
+            },
+            8 if span < u64::MAX => Test::Range64 { offset, low, span },
+            _ => Test::Range { load, low, span },
+        }
+    }
+}
+
+impl Test {
+    /// The opposite, where it is a test of the same kind: what is left of the circle of numbers.
+    fn complement(self) -> Result<Test, Test> {
+        match self {
+            Test::Range32 { offset, low, span } => Ok(Test::Range32 {
+                offset,
+                low: low.wrapping_add(span).wrapping_add(1),
+                span: u32::MAX.wrapping_sub(span).wrapping_sub(1),
+            }),
+            Test::Range64 { offset, low, span } => Ok(Test::Range64 {
+                offset,
+                low: low.wrapping_add(span).wrapping_add(1),
+                span: u64::MAX.wrapping_sub(span).wrapping_sub(1),
+            }),
+            other => Err(other),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Op {
     test: Test,
-    /// Where it goes on if the test fails, and if it holds.
-    next: [u16; 2],
+    /// If the test turns out so, the op behind it is next; behind the last one the record is kept. Always true for
+    /// `Range32` and `Range64`.
+    goes_on: bool,
+    /// Else the op of this number, or an end.
+    to: u16,
 }
 
 /// A compiled filter.
 #[derive(Clone, Debug)]
 pub struct Filter {
     ops: Box<[Op]>,
+    /// Bytes of a record that `Range32` and `Range64` read.
+    need: usize,
     sets: Box<[Set]>,
     patterns: Box<[Pattern]>,
 }
 
 impl Filter {
-    /// Whether a record passes. Any bytes will do: tests fail on what is not there.
+    /// Whether a record passes. Any bytes will do: one that is too short for the numbers asked for does not pass, and tests
+    /// fail on strings that are not there.
     ///
     /// Safe in signal handlers, without memory of its own; takes at most one pass over the record for every test.
     #[inline]
     pub fn matches(&self, record: &[u8], context: &impl Context) -> bool {
-        let mut at = 0;
-        while let Some(op) = self.ops.get(usize::from(at)) {
-            at = op.next[usize::from(self.holds(&op.test, record, context))];
+        if record.len() < self.need {
+            return false;
         }
-        at == KEPT
+        // a branch for each test, so that the processor need not wait for one to begin with the next
+        let mut ops = &*self.ops;
+        loop {
+            let leaves = |op: &&Op| {
+                match op.test {
+                    // SAFETY: `need` counts what the test reads
+                    Test::Range32 { offset, low, span } => unsafe {
+                        read::<u32>(record, offset).wrapping_sub(low) > span
+                    },
+                    // SAFETY: as above
+                    Test::Range64 { offset, low, span } => unsafe {
+                        read::<u64>(record, offset).wrapping_sub(low) > span
+                    },
+                    _ => self.holds(&op.test, record, context) != op.goes_on,
+                }
+            };
+            match ops.iter().find(leaves) {
+                None | Some(Op { to: KEPT, .. }) => return true,
+                Some(op) => match self.ops.get(usize::from(op.to)..) {
+                    Some(rest) => ops = rest,
+                    None => return false,
+                },
+            }
+        }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn holds(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
         match test {
             Test::Range { load, low, span } => load
@@ -187,14 +256,18 @@ impl Filter {
                 // asked for above
                 Text::Fixed { .. } | Text::Loc { .. } => false,
             },
-            Test::Never | Test::Range { .. } | Test::Bits { .. } => false,
+            Test::Never
+            | Test::Range32 { .. }
+            | Test::Range64 { .. }
+            | Test::Range { .. }
+            | Test::Bits { .. } => false,
         }
     }
 
     #[inline]
     fn fits(&self, pattern: u16, text: &[u8]) -> bool {
         let pattern = self.patterns.get(usize::from(pattern));
-        pattern.is_some_and(|p| p.matches(until_nul(text)))
+        pattern.is_some_and(|p| p.matches(text))
     }
 
     fn among(&self, set: u16, cpu: u64) -> bool {
@@ -223,6 +296,22 @@ impl Filter {
             Sets::Equal => chunks.all(|c| c.iter().all(|b| *b == 0)),
             Sets::Meet => meet,
         }
+    }
+}
+
+/// The number at a place of a record.
+///
+/// # Safety
+/// All of it is in the record, and any bytes make a `T`.
+#[inline(always)]
+unsafe fn read<T>(record: &[u8], offset: u16) -> T {
+    // SAFETY: the caller's promise
+    unsafe {
+        record
+            .as_ptr()
+            .add(offset.into())
+            .cast::<T>()
+            .read_unaligned()
     }
 }
 
@@ -306,26 +395,24 @@ fn join(to: &mut Vec<Exit>, mut from: Vec<Exit>) {
 /// A program in the making.
 #[derive(Default)]
 pub(super) struct Builder {
-    ops: Vec<Op>,
+    /// Tests, and where each goes on if it fails and if it holds.
+    tests: Vec<(Test, [u16; 2])>,
     sets: Vec<Set>,
     patterns: Vec<Pattern>,
 }
 
 impl Builder {
     pub(super) fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.tests.is_empty()
     }
 
     /// Adds a test; `None` if there are too many.
     pub(super) fn test(&mut self, test: Test) -> Option<Ends> {
-        let at = u16::try_from(self.ops.len()).ok()?;
+        let at = u16::try_from(self.tests.len()).ok()?;
         if usize::from(at) >= MOST {
             return None;
         }
-        self.ops.push(Op {
-            test,
-            next: [DROPPED; 2],
-        });
+        self.tests.push((test, [DROPPED; 2]));
         Some(Ends {
             yes: Vec::from([(at, true)]),
             no: Vec::from([(at, false)]),
@@ -346,14 +433,14 @@ impl Builder {
 
     /// Lets these ends lead to the op that comes next.
     fn lead(&mut self, ends: Vec<Exit>) {
-        let here = self.ops.len() as u16;
+        let here = self.tests.len() as u16;
         self.lead_to(ends, here);
     }
 
     fn lead_to(&mut self, ends: Vec<Exit>, to: u16) {
-        for (op, which) in ends {
-            if let Some(op) = self.ops.get_mut(usize::from(op)) {
-                op.next[usize::from(which)] = to;
+        for (test, which) in ends {
+            if let Some((_, next)) = self.tests.get_mut(usize::from(test)) {
+                next[usize::from(which)] = to;
             }
         }
     }
@@ -362,8 +449,39 @@ impl Builder {
     pub(super) fn finish(mut self, ends: Ends) -> Filter {
         self.lead_to(ends.yes, KEPT);
         self.lead_to(ends.no, DROPPED);
+        let end = |test: &Test| match test {
+            Test::Range32 { offset, .. } => usize::from(*offset) + 4,
+            Test::Range64 { offset, .. } => usize::from(*offset) + 8,
+            _ => 0,
+        };
+        let need = self.tests.iter().map(|(t, _)| end(t)).max().unwrap_or(0);
+        let len = self.tests.len();
+        let op = |(i, (test, [no, yes])): (usize, (Test, [u16; 2]))| {
+            // whatever connective follows, one of a test's two ways leads to the test behind it; of the last, to the end
+            let behind = if i + 1 < len { i as u16 + 1 } else { KEPT };
+            match yes == behind {
+                true => Op {
+                    test,
+                    goes_on: true,
+                    to: no,
+                },
+                false => match test.complement() {
+                    Ok(test) => Op {
+                        test,
+                        goes_on: true,
+                        to: yes,
+                    },
+                    Err(test) => Op {
+                        test,
+                        goes_on: false,
+                        to: yes,
+                    },
+                },
+            }
+        };
         Filter {
-            ops: self.ops.into(),
+            ops: self.tests.into_iter().enumerate().map(op).collect(),
+            need,
             sets: self.sets.into(),
             patterns: self.patterns.into(),
         }

@@ -7,21 +7,22 @@ use core::ptr;
 
 use super::cmdlines::Cmdlines;
 use super::pids::{self, Follow, Pids};
-use super::stacks;
+use super::stacks::Stack;
 use super::trace_array::TraceArray;
-use crate::base::error::{Errno, Error, Result};
+use super::triggers::{Happened, Triggers};
+use crate::base::error::Result;
 use crate::base::rcu::Garbage;
 use crate::base::stack::Here;
 use crate::base::sync::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use crate::base::task;
 use crate::event::registry::Event;
-use crate::event::tracepoint::{Changes, Probe};
+use crate::event::tracepoint::{Changes, Probe, Tracepoint};
 use crate::filter::{Filter, Now};
-use crate::ring::Buffer;
+use crate::ring::{Buffer, Moment};
 
 /// Bits of [`EventFile::state`].
 mod bit {
-    /// Recording into this instance was asked for.
+    /// The event is hooked: its probe is registered.
     pub const ENABLED: u32 = 1;
     /// The instance remembers task names.
     pub const RECORD_CMD: u32 = 2;
@@ -35,6 +36,12 @@ mod bit {
     pub const USER_STACK: u32 = 32;
     /// Not everybody's events are recorded: see [`Pids`](super::Pids).
     pub const PIDS: u32 = 64;
+    /// Record nothing: it was not asked for, only triggers want the event.
+    pub const SOFT_DISABLED: u32 = 128;
+    /// Triggers keep the event hooked.
+    pub const SOFT_MODE: u32 = 256;
+    /// The event has triggers.
+    pub const TRIGGERS: u32 = 512;
 }
 
 /// The `plain` of a file whose records all want a closer look. No table of names has this generation.
@@ -51,12 +58,17 @@ pub struct EventFile {
     /// What a task has to have in its `plain` for its records to be appended without another look: the generation of the
     /// table of names, or [`SPECIAL`].
     plain: AtomicU32,
-    /// Serialises what decides about `plain`.
+    /// The same for records that the filter lets pass.
+    filtered: AtomicU32,
+    /// Serialises what decides about both.
     settling: Mutex<()>,
     /// Null: no filter. Replaced under the lock of its text, freed after a grace period.
     filter: AtomicPtr<Filter>,
     /// What `filter` reads, without the newline at the end: a filter, or why one was refused. Empty: no filter.
     filter_text: Mutex<Vec<u8>>,
+    triggers: Triggers,
+    /// How many want the event hooked, recorded or not. Changed under the instance's event lock.
+    hooks: AtomicU32,
     buffer: Arc<Buffer>,
     cmdlines: Arc<Cmdlines>,
     event: Arc<Event>,
@@ -82,9 +94,12 @@ impl EventFile {
             id: u64::from(event.id),
             state: AtomicU32::new(0),
             plain: AtomicU32::new(SPECIAL),
+            filtered: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
             filter: AtomicPtr::new(ptr::null_mut()),
             filter_text: Mutex::default(),
+            triggers: Triggers::new(),
+            hooks: AtomicU32::new(0),
             buffer,
             cmdlines,
             concerned: pids::concerned(&event),
@@ -134,19 +149,23 @@ impl EventFile {
     }
 
     /// Decides anew whether records of plain tasks can be appended without another look. To be called after every change
-    /// of what [`commit_special`](Self::commit_special) looks at, and of the table's generation.
+    /// of what [`commit_unusual`](Self::commit_unusual) looks at, and of the table's generation.
     pub(super) fn settle(&self) {
         let _one = self.settling.lock();
         let state = self.state.load(Ordering::Relaxed);
         let special = state & (bit::STACK | bit::USER_STACK) != 0
             || state & bit::PIDS != 0 && self.concerned.is_some()
             || self.follow.is_some()
-            || !self.filter.load(Ordering::Relaxed).is_null();
-        let plain = if special {
-            SPECIAL
-        } else {
-            self.cmdlines.generation()
+            || !self.triggers.is_empty();
+        let filtered = match special {
+            true => SPECIAL,
+            false => self.cmdlines.generation(),
         };
+        let plain = match self.filter.load(Ordering::Relaxed).is_null() {
+            true => filtered,
+            false => SPECIAL,
+        };
+        self.filtered.store(filtered, Ordering::Relaxed);
         self.plain.store(plain, Ordering::Relaxed);
     }
 
@@ -160,43 +179,141 @@ impl EventFile {
         self.array.upgrade()
     }
 
-    /// Whether the event is recorded in this instance.
+    /// Whether the event is hooked in this instance: recorded, or wanted by triggers.
     pub fn is_enabled(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & bit::ENABLED != 0
+        self.has(bit::ENABLED)
     }
 
-    /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2).
+    fn has(&self, bits: u32) -> bool {
+        self.state.load(Ordering::Relaxed) & bits != 0
+    }
+
+    /// What `enable` reads, without the newline (Documentation/trace/events.rst, section 2.2): whether the event is
+    /// recorded, and `*` if triggers keep it hooked.
     pub fn enable_text(&self) -> &'static str {
-        if self.is_enabled() { "1" } else { "0" }
+        let state = self.state.load(Ordering::Relaxed);
+        let records = state & (bit::ENABLED | bit::SOFT_DISABLED) == bit::ENABLED;
+        match (records, state & (bit::SOFT_MODE | bit::SOFT_DISABLED) != 0) {
+            (false, false) => "0",
+            (true, false) => "1",
+            (false, true) => "0*",
+            (true, true) => "1*",
+        }
     }
 
     /// Switches recording; the tracepoint follows when `changes` is committed. Called under the instance's event lock.
     pub(super) fn set_enabled(self: &Arc<Self>, on: bool, changes: &mut Changes) -> Result<()> {
-        if self.is_enabled() == on {
-            return Ok(());
-        }
-        let Some(decl) = self.event.decl else {
-            return Err(Error::new(Errno::EINVAL));
-        };
-        let probe = Probe {
-            func: decl.probe,
-            data: Arc::as_ptr(self).cast(),
-        };
         if on {
-            self.state.fetch_or(bit::ENABLED, Ordering::Relaxed);
-            // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
-            if let Err(e) = unsafe { changes.register(decl.tracepoint, probe) } {
-                self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
+            self.set_bit(bit::SOFT_DISABLED, false);
+            self.register(changes)
+        } else if self.has(bit::SOFT_MODE) {
+            self.set_bit(bit::SOFT_DISABLED, true);
+            Ok(())
+        } else {
+            self.unregister(changes)
+        }
+    }
+
+    /// Triggers want the event hooked, once more; whether it is recorded stays as it is. As above.
+    pub(super) fn hook(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.hooks.load(Ordering::Relaxed) == 0 {
+            let records = self.is_enabled();
+            self.set_bit(bit::SOFT_MODE, true);
+            self.set_bit(bit::SOFT_DISABLED, !records);
+            if let Err(e) = self.register(changes) {
+                self.set_bit(bit::SOFT_MODE | bit::SOFT_DISABLED, false);
                 return Err(e);
             }
-        } else {
-            // a probe that is still running writes nothing any more
-            self.state.fetch_and(!bit::ENABLED, Ordering::Relaxed);
-            changes.unregister(decl.tracepoint, probe)?;
+        }
+        self.hooks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// One of them does not any more. When none does, the event stays hooked if it is recorded. As above; no trigger that
+    /// is gone is still running.
+    pub(super) fn unhook(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.hooks.fetch_sub(1, Ordering::Relaxed) != 1 {
+            return Ok(());
+        }
+        let records = !self.has(bit::SOFT_DISABLED);
+        self.set_bit(bit::SOFT_MODE, false);
+        let done = match records {
+            true => Ok(()),
+            false => self.unregister(changes),
+        };
+        self.set_bit(bit::SOFT_DISABLED, false);
+        done
+    }
+
+    /// The tracepoint, what is called there, and what for several instances together.
+    fn probe(&self) -> Option<(&'static Tracepoint, Probe, *const ())> {
+        let decl = self.event.decl?;
+        let probe = Probe {
+            func: decl.probe,
+            data: ptr::from_ref(self).cast(),
+        };
+        Some((decl.tracepoint, probe, decl.together))
+    }
+
+    /// Registers the probe, unless it is. An event without a tracepoint needs none.
+    fn register(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if self.is_enabled() {
+            return Ok(());
+        }
+        self.set_bit(bit::ENABLED, true);
+        if let Some((tracepoint, probe, together)) = self.probe() {
+            // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
+            if let Err(e) = unsafe { changes.register_together(tracepoint, probe, together) } {
+                self.set_bit(bit::ENABLED, false);
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    fn unregister(self: &Arc<Self>, changes: &mut Changes) -> Result<()> {
+        if !self.is_enabled() {
+            return Ok(());
+        }
+        // a probe that is still running writes nothing any more
+        self.set_bit(bit::ENABLED, false);
+        if let Some((tracepoint, probe, _)) = self.probe() {
+            changes.unregister(tracepoint, probe)?;
             // running probes may hold this file for one more grace period
             changes.defer(self.clone());
         }
         Ok(())
+    }
+
+    // Triggers
+
+    pub(super) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    pub(super) fn triggers(&self) -> &Triggers {
+        &self.triggers
+    }
+
+    /// The list of triggers is another now.
+    pub(super) fn triggers_changed(&self) {
+        self.set_bit(bit::TRIGGERS, !self.triggers.is_empty());
+        self.settle();
+    }
+
+    /// For triggers of other events: whether this one, which they keep hooked, is recorded from now on. Returns whether
+    /// that is a change.
+    pub fn record_softly(&self, on: bool) -> bool {
+        let before = match on {
+            true => self.state.fetch_and(!bit::SOFT_DISABLED, Ordering::Relaxed),
+            false => self.state.fetch_or(bit::SOFT_DISABLED, Ordering::Relaxed),
+        };
+        (before & bit::SOFT_DISABLED == 0) != on
+    }
+
+    /// Whether it is recorded, as [`record_softly`](Self::record_softly) sets it.
+    pub fn records_softly(&self) -> bool {
+        !self.has(bit::SOFT_DISABLED)
     }
 
     /// Which of names and process ids the instance remembers.
@@ -246,9 +363,8 @@ impl EventFile {
     #[inline(always)]
     pub unsafe fn begin(&self) -> Option<u64> {
         let state = self.state.load(Ordering::Relaxed);
-        if state & (bit::ENABLED | bit::OFF | bit::PIDS) != bit::ENABLED
-            && !self.begin_special(state)
-        {
+        const ASKED: u32 = bit::ENABLED | bit::OFF | bit::PIDS | bit::SOFT_DISABLED;
+        if state & ASKED != bit::ENABLED && !self.begin_special(state) {
             return None;
         }
         // SAFETY: the caller's promise
@@ -256,12 +372,16 @@ impl EventFile {
         Some(task.head() | self.id)
     }
 
-    /// Whether the event is recorded all the same: of this task, or maybe for another's sake, who is in the record.
+    /// Whether there is to be a record all the same: for triggers, of this task, or maybe for another's sake, who is in the
+    /// record.
     #[cold]
     #[inline(never)]
     fn begin_special(&self, state: u32) -> bool {
         state & (bit::ENABLED | bit::OFF) == bit::ENABLED
-            && (self.concerned.is_some() || self.pids.want(task::current().pid()))
+            && (state & bit::SOFT_DISABLED == 0 || state & bit::TRIGGERS != 0)
+            && (state & bit::PIDS == 0
+                || self.concerned.is_some()
+                || self.pids.want(task::current().pid()))
     }
 
     /// Finishes a record that [`begin`](Self::begin) allowed: appends it to the instance's buffer and sees to it that the
@@ -278,51 +398,130 @@ impl EventFile {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
         } else {
+            seldom();
             // SAFETY: the caller's promise
-            unsafe { self.commit_special(payload, len) };
+            unsafe { self.commit_special::<LEN>(payload, len) };
         }
     }
 
-    /// There is something special about the event in this instance, or the record's task gives CPU or time, or its name
-    /// is not in the table yet.
+    /// The same for a record that went to other instances too, a moment ago.
     ///
-    /// In this order: pids, triggers, filter, append, stacks, name.
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[inline(always)]
+    pub unsafe fn commit_then<const LEN: usize>(
+        &self,
+        payload: *mut u8,
+        len: usize,
+        moment: Moment,
+    ) {
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        if task.is_plain(self.plain.load(Ordering::Relaxed)) {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append_then::<LEN>(payload, len, moment) };
+        } else {
+            seldom();
+            // SAFETY: the caller's promise
+            unsafe { self.commit_special::<LEN>(payload, len) };
+        }
+    }
+
+    /// There is something special about the event in this instance, or about its task. If it is a filter only, it is
+    /// asked here.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[inline(never)]
+    unsafe fn commit_special<const LEN: usize>(&self, payload: *mut u8, len: usize) {
+        // SAFETY: in a read section
+        let task = unsafe { task::current_in_section() };
+        if !task.is_plain(self.filtered.load(Ordering::Relaxed)) {
+            // SAFETY: the caller's promise
+            return unsafe { self.commit_unusual(payload, len) };
+        }
+        let filter = self.filter.load(Ordering::Acquire);
+        // SAFETY: the section keeps the filter; the caller's promise about the record
+        let passes = filter.is_null()
+            || unsafe {
+                let record = core::slice::from_raw_parts(payload.cast_const(), len);
+                (*filter).matches(record, &Now::default())
+            };
+        if passes {
+            // SAFETY: the caller's promise is what `append` asks for
+            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
+        }
+    }
+
+    /// Everything that is special, in this order: pids, triggers, filter, append, stacks, name.
     ///
     /// # Safety
     /// As [`commit`](Self::commit).
     #[cold]
     #[inline(never)]
-    unsafe fn commit_special(&self, payload: *mut u8, len: usize) {
-        let task = task::current();
-        // SAFETY: the caller's promise
-        let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
-        if let Some(follow) = self.follow {
-            return follow.apply(&self.pids, record);
-        }
-        if let Some(at) = self.concerned
-            && self.state.load(Ordering::Relaxed) & bit::PIDS != 0
-            && !self.pids.want(task.pid())
-            && !pids::wants_concerned(&self.pids, at, record)
+    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
         {
-            return;
+            // SAFETY: the caller's promise
+            let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+            if let Some(follow) = self.follow {
+                return follow.apply(&self.pids, record);
+            }
+            if let Some(at) = self.concerned
+                && self.has(bit::PIDS)
+                && !self.pids.want(task::current().pid())
+                && !pids::wants_concerned(&self.pids, at, record)
+            {
+                return;
+            }
+        }
+        // the walk begins here, so that the first call that has not returned is the probe's
+        let happened = Happened::new(self, Stack::Here(Here::new()));
+        let section = self.triggers.section();
+        let fired = {
+            // SAFETY: the caller's promise
+            let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+            let records = || self.buffer.is_recording();
+            let mut fired = self.triggers.fire(&happened, record, records, &section);
+            fired.let_in &= self.keeps(record);
+            fired
+        };
+        if fired.let_in {
+            // SAFETY: the caller's promise
+            unsafe { self.record(payload, len, &happened) };
+        }
+        fired.finish(&happened);
+    }
+
+    /// Whether a record is kept, triggers apart. Called inside a read section.
+    fn keeps(&self, record: &[u8]) -> bool {
+        if self.has(bit::SOFT_DISABLED) {
+            return false;
         }
         let filter = self.filter.load(Ordering::Acquire);
-        // SAFETY: probes run inside a read section, which keeps the filter
-        if !filter.is_null() && unsafe { !(*filter).matches(record, &Now::default()) } {
-            return;
-        }
+        // SAFETY: the read section keeps the filter
+        filter.is_null() || unsafe { (*filter).matches(record, &Now::default()) }
+    }
+
+    /// Appends a record and what goes with it.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    unsafe fn record(&self, payload: *mut u8, len: usize, happened: &Happened<'_>) {
+        let task = task::current();
         let recorded = match task.place() {
-            Some(place) => self
-                .buffer
-                .append_at(place.cpu.map(|c| c as usize), place.time, record),
+            Some(place) => {
+                // SAFETY: the caller's promise
+                let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
+                self.buffer
+                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
+            }
             // SAFETY: the caller's promise is what `append` asks for
             None => unsafe { self.buffer.append::<0>(payload, len) },
         };
         let state = self.state.load(Ordering::Relaxed);
         if recorded && state & (bit::STACK | bit::USER_STACK) != 0 {
             let (kernel, user) = (state & bit::STACK != 0, state & bit::USER_STACK != 0);
-            // the walk begins here, so that the first call that has not returned is the probe's
-            stacks::record(&self.buffer, task, Here::new(), kernel, user);
+            happened.record_stacks(kernel, user);
         }
         if task.saved() != self.cmdlines.generation() {
             self.remember();
@@ -344,6 +543,10 @@ impl EventFile {
         }
     }
 }
+
+/// Marks a branch that is seldom taken, for code that must not be placed and made as seldom run, once it is.
+#[cold]
+fn seldom() {}
 
 impl Drop for EventFile {
     fn drop(&mut self) {

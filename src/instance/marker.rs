@@ -1,6 +1,9 @@
 //! `trace_marker` and `trace_marker_raw`: text and data from programs, recorded as `ftrace:print` and `ftrace:raw_data`
 //! (Documentation/trace/ftrace.rst).
 
+use super::event_file::EventFile;
+use super::stacks::Stack;
+use super::triggers::Happened;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::task::Task;
 use crate::event::registry::{PRINT_ID, RAW_DATA_ID};
@@ -33,24 +36,36 @@ pub fn mark_write_ip() -> u64 {
 /// Records `text` for `writer`, on the CPU and at the time its place gives or here and now. Returns the bytes taken.
 ///
 /// Text up to a NUL counts; a newline is added where it is missing. A buffer that does not record: `EBADF`.
-pub(super) fn write(buffer: &Buffer, writer: &Task, text: &[u8]) -> Result<usize> {
+///
+/// The triggers of `print`, the event's file, see the text as it was written.
+pub(super) fn write(
+    buffer: &Buffer,
+    print: &EventFile,
+    writer: &Task,
+    text: &[u8],
+) -> Result<usize> {
     let text = &text[..text.len().min(MAX_TEXT)];
     let mut record = [0u8; 4096];
     record[8..16].copy_from_slice(&mark_write_ip().to_ne_bytes());
     record[FIELDS..FIELDS + text.len()].copy_from_slice(text);
     let mut len = FIELDS + text.len();
+    begin(buffer, writer, PRINT_ID, &mut record)?;
+    // as a call that has not returned
+    let happened = Happened::new(print, Stack::At(mark_write_ip() + 1));
+    let section = print.triggers().section();
+    let fire = || {
+        let text = &record[..len + 1];
+        print.triggers().fire(&happened, text, || true, &section)
+    };
+    let fired = writer.run(fire);
     if text.last() != Some(&b'\n') {
         record[len] = b'\n';
         len += 1;
     }
     len += 1; // the NUL
-    append(
-        buffer,
-        writer,
-        PRINT_ID,
-        &mut record[..len.next_multiple_of(4)],
-    )?;
-    Ok(text.len())
+    let done = append(buffer, writer, &record[..len.next_multiple_of(4)]);
+    writer.run(|| fired.finish(&happened));
+    done.map(|()| text.len())
 }
 
 /// Records `data`, an id of 4 bytes and what follows it, for `writer`. Shorter or longer than can be: `EINVAL`.
@@ -61,17 +76,23 @@ pub(super) fn write_raw(buffer: &Buffer, writer: &Task, data: &[u8]) -> Result<u
     let mut record = [0u8; COMMON + MAX_RAW];
     record[COMMON..COMMON + data.len()].copy_from_slice(data);
     let len = COMMON + data.len().next_multiple_of(4);
-    append(buffer, writer, RAW_DATA_ID, &mut record[..len])?;
+    begin(buffer, writer, RAW_DATA_ID, &mut record)?;
+    append(buffer, writer, &record[..len])?;
     Ok(data.len())
 }
 
-/// Fills in the common fields and records. A buffer that does not take it: `EBADF`.
-fn append(buffer: &Buffer, writer: &Task, id: u16, record: &mut [u8]) -> Result<()> {
+/// Fills in the common fields. A buffer that does not record: `EBADF`.
+fn begin(buffer: &Buffer, writer: &Task, id: u16, record: &mut [u8]) -> Result<()> {
     if !buffer.is_recording() {
         return Err(Error::new(Errno::EBADF));
     }
     let head = writer.head() & !0xff00_0000 | PREEMPT_COUNT << 24 | u64::from(id);
     record[..COMMON].copy_from_slice(&head.to_ne_bytes());
+    Ok(())
+}
+
+/// Records. A buffer that does not take it: `EBADF`.
+fn append(buffer: &Buffer, writer: &Task, record: &[u8]) -> Result<()> {
     let place = writer.place().unwrap_or_default();
     match buffer.append_at(place.cpu.map(|c| c as usize), place.time, record) {
         true => Ok(()),

@@ -9,11 +9,14 @@ pub mod marker;
 pub mod options;
 pub mod pid_list;
 pub mod pids;
+pub mod recording;
 pub mod set_event;
 pub mod size;
+pub mod snapshot;
 mod stacks;
 pub mod trace_array;
 pub mod tracing;
+pub mod triggers;
 
 pub use event_file::EventFile;
 pub use options::{Option as TraceOption, Options};

@@ -13,29 +13,47 @@ use crate::ring::Buffer;
 const FRAMES: usize = 64;
 /// Frames of a user stack's record: what its `format` says.
 const USER_FRAMES: usize = 8;
+/// Calls at the inner end that are tracing's own: what a tracepoint does when it is on, and the event's probe. The kernel's
+/// stack shows their like; the user's begins in the instrumented code.
+const OWN: usize = 2;
 /// Bytes before the addresses: common fields, how many frames or whose, and padding.
 const CALLERS: usize = 16;
 /// Bytes before a record that appending may write to, and behind it that it may read; the first keeps it aligned.
 const MARGIN: usize = 16;
 
+/// Where a stack begins.
+pub(super) enum Stack {
+    /// In the calling thread.
+    Here(Here),
+    /// In another program, of which this address is all that is known.
+    At(u64),
+}
+
 /// A record being made.
 #[repr(align(16))]
 struct Record([u8; MARGIN + CALLERS + 8 * FRAMES + MARGIN]);
 
-/// Records the stack of `here`, in one form or both, for a task whose event was just recorded.
+/// Records a stack, in one form or both, for a task whose event was just recorded.
 #[cold]
 #[inline(never)]
-pub(super) fn record(buffer: &Buffer, task: Current, here: Here, kernel: bool, user: bool) {
+pub(super) fn record(buffer: &Buffer, task: Current, stack: &Stack, kernel: bool, user: bool) {
     let mut frames = [0; FRAMES];
-    let found = here.walk(&mut frames);
+    let found = match stack {
+        Stack::Here(here) => here.walk(&mut frames),
+        Stack::At(address) => {
+            frames[0] = *address;
+            1
+        }
+    };
     let frames = &frames[..found];
     if kernel && !frames.is_empty() {
         append(buffer, task, KERNEL_STACK_ID, frames.len() as u32, frames);
     }
     if user {
         let mut callers = [0; USER_FRAMES];
-        let n = found.min(USER_FRAMES);
-        callers[..n].copy_from_slice(&frames[..n]);
+        for (to, from) in callers.iter_mut().zip(frames.iter().skip(OWN)) {
+            *to = *from;
+        }
         append(buffer, task, USER_STACK_ID, process(), &callers);
     }
 }

@@ -11,6 +11,7 @@ use super::event_file::EventFile;
 use super::marker;
 use super::options::{Option as TraceOption, Options};
 use super::pids::{Following, Pids};
+use super::recording::Recording;
 use super::set_event::Which;
 use super::size::Sizes;
 use crate::base::clock::ClockId;
@@ -18,9 +19,9 @@ use crate::base::error::{Errno, Error, Result};
 use crate::base::parse;
 use crate::base::rcu::Garbage;
 use crate::base::stack;
-use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::base::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::base::task::Task;
-use crate::event::registry::Registry;
+use crate::event::registry::{PRINT_ID, Registry};
 use crate::event::tracepoint::Changes;
 use crate::filter::{self, Filter, Refused};
 use crate::ring::{Buffer, Config};
@@ -57,13 +58,6 @@ struct Pipes {
     cpus: Vec<usize>,
 }
 
-/// `tracing_on` as its file reads it, and what else keeps recording off.
-struct On {
-    tracing_on: bool,
-    /// Open readers of `trace` that came while pause-on-trace was set.
-    paused: u32,
-}
-
 /// One trace instance.
 ///
 /// Lock order: `events` is taken before the locks of tracepoints; all other locks are leaves.
@@ -86,7 +80,9 @@ pub struct TraceArray {
     events: Mutex<()>,
     errors: Mutex<ErrorLog>,
     pipes: Mutex<Pipes>,
-    on: Mutex<On>,
+    recording: Arc<Recording>,
+    /// The file of `ftrace:print`: nobody enables it, but it has triggers.
+    print: Arc<EventFile>,
     /// When the whole buffer was last cleared, by the buffer's clock; 0 in a new instance.
     start: AtomicU64,
     /// Open files that keep the instance from being removed.
@@ -111,6 +107,7 @@ impl TraceArray {
             options.get(TraceOption::RecordCmd),
             options.get(TraceOption::RecordTgid),
         );
+        let print = registry.event(PRINT_ID).ok_or(Error::new(Errno::EINVAL))?;
         let array = Arc::new_cyclic(|me: &Weak<TraceArray>| {
             let file = |event: &Arc<_>| {
                 Arc::new(EventFile::new(
@@ -123,6 +120,7 @@ impl TraceArray {
                 ))
             };
             let files: Vec<_> = registry.available().map(file).collect();
+            let print = file(print);
             TraceArray {
                 name: name.into(),
                 by_id: files
@@ -143,10 +141,8 @@ impl TraceArray {
                 events: Mutex::new(()),
                 errors: Mutex::new(ErrorLog::default()),
                 pipes: Mutex::new(Pipes::default()),
-                on: Mutex::new(On {
-                    tracing_on: true,
-                    paused: 0,
-                }),
+                recording: Arc::new(Recording::new(buffer.clone())),
+                print,
                 start: AtomicU64::new(0),
                 users: AtomicU32::new(0),
                 removed: AtomicBool::new(false),
@@ -159,7 +155,7 @@ impl TraceArray {
 
     /// Something has changed that decides what is special about events: [`EventFile::settle`] for each.
     pub(super) fn settle(&self) {
-        for file in &self.files {
+        for file in self.files.iter().chain([&self.print]) {
             file.settle();
         }
     }
@@ -231,27 +227,24 @@ impl TraceArray {
 
     /// Whether `tracing_on` reads 1.
     pub fn is_on(&self) -> bool {
-        self.on.lock().tracing_on
+        self.recording.is_on()
     }
 
     /// Writes `tracing_on`: whether this instance records. Readers that wait are woken when it goes off.
     pub fn set_on(&self, on: bool) {
-        let mut state = self.on.lock();
-        state.tracing_on = on;
-        self.buffer.set_recording(on && state.paused == 0);
-        drop(state);
-        if !on {
-            self.buffer.wake_all();
-        }
+        self.recording.set(on);
+    }
+
+    /// Whether it records, for who switches it from a probe.
+    pub fn recording(&self) -> &Arc<Recording> {
+        &self.recording
     }
 
     /// A reader opens `trace`: while pause-on-trace is set nothing is recorded until the guard is dropped.
     pub fn pause(self: &Arc<Self>) -> Pause {
         let paused = self.options.get(TraceOption::PauseOnTrace);
         if paused {
-            let mut state = self.on.lock();
-            state.paused += 1;
-            self.buffer.set_recording(false);
+            self.recording.pause();
         }
         Pause {
             array: paused.then(|| self.clone()),
@@ -346,7 +339,7 @@ impl TraceArray {
     /// Writes `trace_marker`: `text` by `writer`; returns the bytes taken. Errors of spec: off or full `EBADF`, markers
     /// forbidden `EINVAL`.
     pub fn mark(&self, writer: &Task, text: &[u8]) -> Result<usize> {
-        self.mark_with(|array| marker::write(&array.buffer, writer, text))
+        self.mark_with(|array| marker::write(&array.buffer, &array.print, writer, text))
     }
 
     /// Writes `trace_marker_raw`: 4 bytes of id and data, by `writer`. Too short or too long: `EINVAL`; else as
@@ -367,6 +360,20 @@ impl TraceArray {
     }
 
     // Events
+
+    /// Serialises what changes which events are hooked.
+    pub(super) fn event_lock(&self) -> MutexGuard<'_, ()> {
+        self.events.lock()
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    /// The file of `ftrace:print`, which is not among [`files`](Self::files).
+    pub(super) fn print_file(&self) -> &Arc<EventFile> {
+        &self.print
+    }
 
     /// The event files in the order of `available_events`.
     pub fn files(&self) -> &[Arc<EventFile>] {
@@ -482,7 +489,7 @@ impl TraceArray {
     /// Sets all files that `which` picks, with one patch of the code for all; returns how many it picked.
     fn enable_which(&self, on: bool, which: impl Fn(&Arc<EventFile>) -> bool) -> Result<usize> {
         let _lock = self.events.lock();
-        if on && self.removed.load(Ordering::Relaxed) {
+        if on && self.is_removed() {
             return Err(Error::new(Errno::ENODEV));
         }
         let mut changes = Changes::new();
@@ -518,6 +525,10 @@ impl TraceArray {
             self.removed.store(false, Ordering::Release);
             return Err(Error::new(Errno::EBUSY));
         }
+        {
+            let _lock = self.events.lock();
+            self.remove_all_triggers()?;
+        }
         self.enable_all(None, false)?;
         self.follow_forks(&Weak::new(), false)?;
         self.common.leave(self);
@@ -547,6 +558,7 @@ impl TraceArray {
 impl Drop for TraceArray {
     fn drop(&mut self) {
         // only the last owner of a whole `Tracing` comes here with events on: files hold the buffer, not the array
+        let _ = self.remove_all_triggers();
         let _ = self.enable_all(None, false);
         let _ = self.follow_forks(&Weak::new(), false);
     }
@@ -568,11 +580,7 @@ pub struct Pause {
 impl Drop for Pause {
     fn drop(&mut self) {
         if let Some(array) = &self.array {
-            let mut state = array.on.lock();
-            state.paused -= 1;
-            array
-                .buffer
-                .set_recording(state.tracing_on && state.paused == 0);
+            array.recording.resume();
         }
     }
 }

@@ -9,6 +9,7 @@ pub use core::marker::PhantomData;
 pub use core::mem::{offset_of, size_of, transmute};
 pub use core::option::Option;
 pub use core::primitive::str;
+pub use core::ptr::null;
 pub use core::{compile_error, file, line};
 pub use pastey::paste;
 
@@ -24,8 +25,9 @@ pub use crate::event::print_fmt::display::{Array, Flags, Hex, Symbolic};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
 pub use crate::event::record::{MAX_PAYLOAD, Tail};
 pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
-pub use crate::event::tracepoint::{Changes, Probe, Tracepoint};
+pub use crate::event::tracepoint::{Changes, Group, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;
+use crate::ring::Moment;
 
 use super::KernelTraceOps;
 use crate::event::syscall;
@@ -82,13 +84,80 @@ struct Frame<const N: usize> {
     behind: [MaybeUninit<u8>; 16],
 }
 
+/// Where a record goes.
+pub trait Commit: Copy {
+    /// [`EventFile::commit`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize);
+}
+
+impl Commit for &EventFile {
+    #[inline(always)]
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize) {
+        // SAFETY: the caller's promise
+        unsafe { EventFile::commit::<LEN>(self, payload, len) }
+    }
+}
+
+/// An event's files in several instances.
+#[derive(Clone, Copy)]
+pub struct EventFiles<'g>(&'g Group);
+
+impl<'g> EventFiles<'g> {
+    /// The files that a group holds.
+    ///
+    /// # Safety
+    /// `group` points to a [`Group`] of event files that live for `'g`, as a probe is called with it.
+    #[inline(always)]
+    pub unsafe fn of(group: *const ()) -> EventFiles<'g> {
+        // SAFETY: the caller's promise
+        EventFiles(unsafe { &*group.cast::<Group>() })
+    }
+
+    #[inline(always)]
+    fn files(self) -> impl Iterator<Item = &'g EventFile> {
+        // SAFETY: as `of` was promised
+        self.0
+            .data()
+            .iter()
+            .map(|file| unsafe { &*file.cast::<EventFile>() })
+    }
+
+    /// Begins a record unless no file wants it.
+    ///
+    /// # Safety
+    /// As [`EventFile::begin`].
+    #[inline(always)]
+    pub unsafe fn begin(self) -> Option<u64> {
+        // SAFETY: the caller's promise
+        self.files().find_map(|file| unsafe { file.begin() })
+    }
+}
+
+impl Commit for EventFiles<'_> {
+    #[inline(always)]
+    unsafe fn commit<const LEN: usize>(self, payload: *mut u8, len: usize) {
+        let moment = Moment::now();
+        for file in self.files() {
+            // SAFETY: the caller's promise
+            unsafe {
+                if file.begin().is_some() {
+                    file.commit_then::<LEN>(payload, len, moment);
+                }
+            }
+        }
+    }
+}
+
 /// Makes a record on the stack and commits it to the event file.
 ///
 /// # Safety
 /// `LEN` must be the size of `E`.
 #[inline(always)]
 pub unsafe fn record<E: Entry, const LEN: usize>(
-    file: &EventFile,
+    file: impl Commit,
     head: u64,
     values: E::Values<'_>,
 ) {
@@ -110,7 +179,7 @@ pub unsafe fn record<E: Entry, const LEN: usize>(
 /// As [`fill`].
 #[cold]
 #[inline(never)]
-unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_>) {
+unsafe fn fill_large<E: Entry>(file: impl Commit, head: u64, values: E::Values<'_>) {
     // SAFETY: the fixed part was checked against this limit when it was declared.
     unsafe { fill::<E, MAX_PAYLOAD, 0>(file, head, values) };
 }
@@ -120,7 +189,7 @@ unsafe fn fill_large<E: Entry>(file: &EventFile, head: u64, values: E::Values<'_
 /// dynamic fields.
 #[inline(always)]
 unsafe fn fill<E: Entry, const CAP: usize, const LEN: usize>(
-    file: &EventFile,
+    file: impl Commit,
     head: u64,
     values: E::Values<'_>,
 ) {

@@ -387,6 +387,24 @@ macro_rules! __event_emit {
                 }
             }
 
+            /// Records into the event files of several instances: the record is made once.
+            fn __together(files: *const () $(, $arg: $type)*) {
+                // SAFETY: called with a group, which lives as its list of probes does, of what `__probe` is registered
+                // with.
+                let files = unsafe { $crate::__private::EventFiles::of(files) };
+                // SAFETY: tracepoints call their probes in a read section.
+                let Some(head) = (unsafe { files.begin() }) else { return };
+                match (TP_fast_assign {
+                    $($assigned: $crate::__private::Assign::assign($crate::__assigned!($assigned $($value)?)),)*
+                    __of: $crate::__private::PhantomData,
+                }) {
+                    // SAFETY: the length is that of the record.
+                    values => unsafe {
+                        $crate::__private::record::<__Record, { $crate::__private::size_of::<__Record>() }>(files, head, values)
+                    },
+                }
+            }
+
             const __SYSTEM: &$crate::__private::str = $crate::__private::system_name(stringify!($($system)+));
             const __NAME: &$crate::__private::str = $crate::__private::without_raw(stringify!($name));
             const __FIELDS: &[$crate::__private::FieldDecl] = &[$(
@@ -411,6 +429,7 @@ macro_rules! __event_emit {
                 tracepoint: &$tracepoint,
                 // Through the listeners' type: names may mean something else in here than outside.
                 probe: (__probe as $func) as *const (),
+                together: (__together as $func) as *const (),
                 file: $crate::__private::file!(),
                 line: $crate::__private::line!(),
                 class: $crate::__private::Class::Plain,

@@ -191,6 +191,7 @@ macro_rules! __syscall_event {
                 print: $crate::__private::Print::Class,
                 tracepoint: &$tracepoint,
                 probe: ($crate::__private::$probe as fn(*const (), &$data)) as *const (),
+                together: $crate::__private::null(),
                 file: $crate::__private::file!(),
                 line: $crate::__private::line!(),
                 class: $crate::__private::Class::$class(&$call),

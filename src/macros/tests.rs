@@ -47,6 +47,18 @@ crate::define_event_trace!(
     TP_printk("pool={} wait={}", __entry.pool, __entry.wait_ns)
 );
 
+static ASSIGNED: AtomicU32 = AtomicU32::new(0);
+
+crate::define_event_trace!(
+    counted,
+    TP_system(macro_test),
+    TP_PROTO(s: &str),
+    TP_STRUCT__entry{ n: u32, s: DynStr },
+    TP_fast_assign{ n: ASSIGNED.fetch_add(1, Ordering::Relaxed), s: s },
+    TP_ident(__entry),
+    TP_printk("{} {}", __entry.n, __entry.s)
+);
+
 crate::define_event_trace!(
     /// Has everything.
     #[allow(clippy::needless_lifetimes)]
@@ -501,6 +513,52 @@ fn listeners() {
     assert!(!trace_guarded_enabled());
     trace_guarded(1, "off");
     assert_eq!(SUM.load(Ordering::Relaxed), 430);
+}
+
+/// Instances share what a record is made of; each records it, or not, for itself.
+#[test]
+fn several_instances() {
+    fn listen(data: *const (), _: &str) {
+        // SAFETY: registered with one below
+        unsafe { &*data.cast::<AtomicU32>() }.fetch_add(1, Ordering::Relaxed);
+    }
+    let registry = Registry::from_decls([decl("counted")], 20000).expect("one event");
+    let tracing = Tracing::new(registry, Way::Auto).expect("memory");
+    let names: [&[u8]; 3] = [b"a", b"b", b"c"];
+    let [a, b, c] = names.map(|name| tracing.make(name).expect("new"));
+    let heard = AtomicU32::new(0);
+    let texts = |array: &Arc<crate::instance::TraceArray>| {
+        let mut lens = Vec::new();
+        for cpu in 0..crate::base::cpu::possible() {
+            let mut consumer = array.buffer().consumer(cpu);
+            while let Some(rec) = consumer.take() {
+                lens.push(u32::from_ne_bytes(rec.payload[8..12].try_into().unwrap()));
+            }
+        }
+        lens.sort_unstable();
+        lens
+    };
+    a.enable_all(None, true).expect("enabled");
+    register_trace_counted(listen, (&raw const heard).cast()).expect("new");
+    b.enable_all(None, true).expect("enabled");
+    c.enable_all(None, true).expect("enabled");
+    trace_counted("all");
+    // one assignment for `a`, one for its neighbours `b` and `c`
+    assert_eq!(ASSIGNED.load(Ordering::Relaxed), 2);
+    c.set_filter(c.file(20000).expect("there"), b"s == \"kept\"")
+        .expect("right");
+    b.buffer().set_recording(false);
+    trace_counted("of a");
+    b.enable_all(None, false).expect("disabled");
+    trace_counted("kept");
+    c.enable_all(None, false).expect("disabled");
+    a.enable_all(None, false).expect("disabled");
+    unregister_trace_counted(listen, (&raw const heard).cast()).expect("was there");
+    trace_counted("nobody's");
+    assert_eq!(texts(&a), [0, 2, 4]);
+    assert_eq!(texts(&b), [1]);
+    assert_eq!(texts(&c), [1, 5]);
+    assert_eq!(heard.load(Ordering::Relaxed), 3);
 }
 
 #[test]

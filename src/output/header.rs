@@ -7,6 +7,7 @@ use crate::base::cpu;
 use crate::base::system;
 use crate::base::text;
 use crate::instance::TraceArray;
+use crate::ring::Side;
 
 /// Column art for each combination of record-tgid and irq-info.
 const TGID_FLAGS: &str = "\
@@ -52,16 +53,49 @@ const LATENCY: &str = "\
 #     \\   /        ||||||  \\    |    /      \x20
 ";
 
-/// Appends the header of `array`'s `trace`, in which there is nothing if `empty`, as the options want it.
-pub(super) fn write(array: &TraceArray, style: &Style, empty: bool, out: &mut Vec<u8>) {
+/// Before a snapshot that is empty.
+const HELP: &str = "\
+# Snapshot commands:
+# echo 0 > snapshot : forgets it and gives its memory back
+# echo 1 > snapshot : swaps the main buffer with it; it is allocated first if it is not
+# echo 2 > snapshot : forgets what is in it, keeps its memory; so does any other number
+";
+const CPU_HELP: &str = "\
+# Snapshot commands:
+# echo 0 > snapshot : refused, only the main snapshot file gives memory back
+# echo 1 > snapshot : swaps this CPU's buffer with it; all are allocated first if they are not
+# echo 2 > snapshot : forgets what is in this CPU's; so does any other number
+";
+
+/// What a header is about: `trace` or `snapshot` of an instance, of a CPU or all.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) array: &'a TraceArray,
+    pub(super) side: Side,
+    pub(super) cpu: Option<usize>,
+}
+
+/// Appends a header, as the options want it; `empty`: there are no events.
+pub(super) fn write(whose: Whose<'_>, style: &Style, empty: bool, out: &mut Vec<u8>) {
+    let Whose { array, side, cpu } = whose;
     out.extend_from_slice(b"# tracer: nop\n#\n");
+    if side == Side::Snapshot && empty {
+        let state = match array.buffer().has_snapshot() {
+            true => "#\n# * Snapshot is allocated *\n#\n",
+            false => "#\n# * Snapshot is freed *\n#\n",
+        };
+        let help = if cpu.is_some() { CPU_HELP } else { HELP };
+        out.extend_from_slice(state.as_bytes());
+        out.extend_from_slice(help.as_bytes());
+        return;
+    }
     if !style.context {
         return;
     }
     let buffer = array.buffer();
     let (mut entries, mut overrun) = (0, 0);
     for cpu in 0..cpu::possible() {
-        let stats = buffer.stats(cpu);
+        let stats = buffer.stats_of(side, cpu);
         entries += stats.entries;
         overrun += stats.overrun;
     }

@@ -64,6 +64,7 @@ impl LineWriter {
         };
         let head = u64::from_le_bytes(*head);
         let (id, pid) = (head as u16, (head >> 32) as i32);
+        let start = out.len();
         if self.style.message_only && id == PRINT_ID {
             return message(out, line.record);
         }
@@ -95,6 +96,9 @@ impl LineWriter {
                 }
                 self.type_number(out, id);
             }
+        }
+        if id == RAW_DATA_ID {
+            cut_raw(out, start);
         }
     }
 
@@ -186,6 +190,19 @@ impl LineWriter {
         symbol(out, &self.style, ip(record), false);
         out.extend_from_slice(b": ");
         message(out, record);
+    }
+}
+
+/// Cuts the line of a raw marker that begins at `start` to what the kernel makes a line in: whole bytes, and no newline.
+fn cut_raw(out: &mut Vec<u8>, start: usize) {
+    /// Two pages, less what describes them.
+    const ROOM: usize = 8156;
+    /// A blank and two digits.
+    const BYTE: usize = 3;
+    let len = out.len() - start - 1;
+    if len >= ROOM {
+        let over = (len + 1 - ROOM).div_ceil(BYTE);
+        out.truncate(start + len - over * BYTE);
     }
 }
 

@@ -211,6 +211,17 @@ fn stacks() {
         at("<stack trace>\n => ") < at("<user stack trace>\n =>  <0000"),
         "{seen}"
     );
+    top.write_options(b"sym-addr").expect("an option");
+    let with_addresses = text(&mut TraceReader::new(top, None));
+    let address = |before: &str| {
+        let (_, rest) = with_addresses.split_once(before)?;
+        rest.split_once('>').map(|(address, _)| address)
+    };
+    assert_eq!(
+        address("traced_from_here <"),
+        address("<user stack trace>\n =>  <"),
+        "{with_addresses}"
+    );
     assert!(
         seen.contains(
             "=> utracefs::output::tests::traced_from_here\n => utracefs::output::tests::stacks"

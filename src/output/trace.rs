@@ -3,21 +3,22 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::header;
+use super::header::{self, Whose};
 use super::line::{Line, LineWriter};
 use crate::base::cpu;
 use crate::base::text;
 use crate::instance::size::KeepSize;
 use crate::instance::trace_array::Pause;
 use crate::instance::{TraceArray, TraceOption};
-use crate::ring::Iter;
+use crate::ring::{Iter, Side};
 
-/// One open `trace`, of all CPUs or of one: walks the buffers side by side and writes the oldest event first.
+/// One open `trace` or `snapshot`, of all CPUs or of one: walks the buffers side by side and writes the oldest event first.
 ///
 /// Reading is not a snapshot. Events that come while it is read are shown if reading has not passed their time; after
 /// the end, new ones appear with the next read.
 pub struct TraceReader {
     array: Arc<TraceArray>,
+    side: Side,
     cpu: Option<usize>,
     iters: Vec<PerCpu>,
     lines: LineWriter,
@@ -31,7 +32,7 @@ pub struct TraceReader {
     /// Time that passed between the events of a golden text and the clock's present, which no event can be before.
     #[cfg(test)]
     pub(super) later: u64,
-    _pause: Pause,
+    _pause: Option<Pause>,
     _size: KeepSize,
 }
 
@@ -44,20 +45,26 @@ struct PerCpu {
 impl TraceReader {
     /// Opens the trace of `array`, of one CPU or all.
     pub fn new(array: &Arc<TraceArray>, cpu: Option<usize>) -> TraceReader {
+        TraceReader::of(array, Side::Live, cpu)
+    }
+
+    /// The same, or what the snapshot holds.
+    pub fn of(array: &Arc<TraceArray>, side: Side, cpu: Option<usize>) -> TraceReader {
         let cpus = match cpu {
             Some(cpu) => cpu..cpu + 1,
             None => 0..cpu::possible(),
         };
-        let pause = array.pause();
+        let pause = (side == Side::Live).then(|| array.pause());
         let buffer = array.buffer();
-        let overruns = (0..cpu::possible()).any(|c| buffer.stats(c).overrun != 0);
+        let overruns = (0..cpu::possible()).any(|c| buffer.stats_of(side, c).overrun != 0);
         TraceReader {
             array: array.clone(),
+            side,
             cpu,
             iters: cpus
                 .map(|cpu| PerCpu {
                     cpu,
-                    iter: Iter::new(buffer, cpu),
+                    iter: Iter::of(buffer, side, cpu),
                     started: false,
                 })
                 .collect(),
@@ -80,7 +87,12 @@ impl TraceReader {
         if !self.header {
             self.header = true;
             let empty = oldest(&mut self.iters).is_none();
-            header::write(&self.array, self.lines.style(), empty, out);
+            let whose = Whose {
+                array: &self.array,
+                side: self.side,
+                cpu: self.cpu,
+            };
+            header::write(whose, self.lines.style(), empty, out);
         }
         let style = *self.lines.style();
         let annotate =
@@ -127,11 +139,8 @@ impl TraceReader {
 
     /// Goes back to the beginning, as a reader does that seeks to 0: header and all.
     pub fn rewind(&mut self) {
-        let pause = core::mem::replace(&mut self._pause, self.array.pause());
-        *self = TraceReader {
-            _pause: pause,
-            ..TraceReader::new(&self.array, self.cpu)
-        };
+        // the new one pauses before the old one ends
+        *self = TraceReader::of(&self.array, self.side, self.cpu);
     }
 }
 

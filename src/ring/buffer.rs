@@ -1,14 +1,15 @@
 //! The CPUs together.
 //!
-//! Lock order: `settings`, then the readers of the CPUs in their order, then a ring's hold.
+//! Lock order: `settings`, then `turning`, then the readers of the CPUs in their order, then a ring's hold.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::control::{Ring, Shape};
+use super::control::{Control, Ring, Shape};
 use super::page::{self, MIN_SUBBUFS};
 use super::reader::{Reader, Rec, Stats, Totals};
+use super::snapshot::{Locked, Side};
 use super::table::Table;
 use super::wait::Bell;
 use crate::base::clock::{ClockId, Scale};
@@ -16,7 +17,7 @@ use crate::base::cpu::CpuMask;
 use crate::base::error::{Errno, Error, Result};
 use crate::base::rcu;
 use crate::base::sync::{
-    AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering,
 };
 
 /// How a buffer is written.
@@ -52,7 +53,11 @@ pub struct Config {
 pub struct Buffer {
     pub(super) table: Table,
     cpus: Box<[PerCpu]>,
-    settings: Mutex<Settings>,
+    pub(super) settings: Mutex<Settings>,
+    /// Not 0: somebody swaps, or nobody may for the moment.
+    pub(super) turning: AtomicU32,
+    /// There is a snapshot to swap with.
+    pub(super) has_snapshot: AtomicBool,
     reserved: bool,
     recording: AtomicBool,
     /// Nobody is let in while clock or sizes change.
@@ -66,21 +71,42 @@ pub struct Buffer {
     bell: Bell,
 }
 
-struct Settings {
-    overwrite: bool,
+pub(super) struct Settings {
+    pub(super) overwrite: bool,
     mask: CpuMask,
 }
 
 /// What belongs to a CPU but the hot words.
 pub(super) struct PerCpu {
-    reader: Mutex<Reader>,
+    /// Two sides, of which the one in front is written; the other is the snapshot, if there is one.
+    pub(super) sides: [Mutex<Option<Reader>>; 2],
+    /// Where the rings of the sides lie; null: there is none.
+    pub(super) rings: [AtomicPtr<Control>; 2],
+    pub(super) front: AtomicUsize,
     /// Not 0: somebody writes this CPU's ring from elsewhere, or exchanges it.
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for sequences"))]
     pub(super) hold: AtomicU32,
-    /// Records refused that no ring has counted.
-    pub(super) refused: AtomicU64,
+    /// Records refused that no ring has counted, of each side.
+    pub(super) refused: [AtomicU64; 2],
     /// Not in the mask: nothing is recorded.
     masked: AtomicBool,
+}
+
+impl PerCpu {
+    /// Which side is in front.
+    pub(super) fn front(&self) -> usize {
+        self.front.load(Ordering::SeqCst)
+    }
+
+    /// What lies in front, to be put into the table.
+    pub(super) fn front_ring(&self) -> *mut Control {
+        self.rings[self.front()].load(Ordering::SeqCst)
+    }
+
+    /// Counts a record that no ring can count.
+    pub(super) fn refuse(&self) {
+        self.refused[self.front()].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Buffer {
@@ -105,10 +131,20 @@ impl Buffer {
             config.clock,
         );
         let per_cpu = |_| {
+            let ring = Ring::new(&shape)?;
+            let pointer = ring.pointer();
             Ok(PerCpu {
-                reader: Mutex::new(Reader::new(Ring::new(&shape)?, config.overwrite)),
+                sides: [
+                    Mutex::new(Some(Reader::new(ring, config.overwrite))),
+                    Mutex::new(None),
+                ],
+                rings: [
+                    AtomicPtr::new(pointer),
+                    AtomicPtr::new(core::ptr::null_mut()),
+                ],
+                front: AtomicUsize::new(0),
                 hold: AtomicU32::new(0),
-                refused: AtomicU64::new(0),
+                refused: [AtomicU64::new(0), AtomicU64::new(0)],
                 masked: AtomicBool::new(false),
             })
         };
@@ -119,6 +155,8 @@ impl Buffer {
                 overwrite: config.overwrite,
                 mask: CpuMask::all(config.cpus),
             }),
+            turning: AtomicU32::new(0),
+            has_snapshot: AtomicBool::new(false),
             reserved,
             recording: AtomicBool::new(true),
             shut: AtomicBool::new(false),
@@ -131,12 +169,8 @@ impl Buffer {
         };
         buffer.take_clock(config.clock);
         for cpu in 0..config.cpus {
-            let ring = buffer.reader(cpu).ring();
-            buffer
-                .table
-                .slot(cpu)
-                .ring
-                .store(ring.pointer(), Ordering::Release);
+            let ring = buffer.per_cpu(cpu).front_ring();
+            buffer.table.slot(cpu).ring.store(ring, Ordering::Release);
         }
         buffer.open();
         Ok(buffer)
@@ -181,10 +215,6 @@ impl Buffer {
 
     pub(super) fn per_cpu(&self, cpu: usize) -> &PerCpu {
         &self.cpus[cpu]
-    }
-
-    pub(super) fn reader(&self, cpu: usize) -> MutexGuard<'_, Reader> {
-        self.cpus[cpu].reader.lock()
     }
 
     /// The CPUs that an optional CPU means.
@@ -254,22 +284,37 @@ impl Buffer {
     pub fn set_overwrite(&self, overwrite: bool) {
         let mut settings = self.settings.lock();
         settings.overwrite = overwrite;
-        (0..self.cpus()).for_each(|cpu| self.reader(cpu).set_overwrite(overwrite));
+        let _still = self.still();
+        for cpu in 0..self.cpus() {
+            self.each_side(cpu, |reader| reader.set_overwrite(overwrite));
+        }
     }
 
     // Counting
 
     /// Counts of a CPU since its last clear.
     pub fn stats(&self, cpu: usize) -> Stats {
-        let mut stats = self.reader(cpu).stats();
-        stats.dropped += self.cpus[cpu].refused.load(Ordering::Relaxed);
+        self.stats_in(&mut self.reader(cpu), cpu)
+    }
+
+    /// Counts of one side of a CPU since its last clear. No snapshot: all 0.
+    pub fn stats_of(&self, side: Side, cpu: usize) -> Stats {
+        self.side(side, cpu)
+            .map_or_else(Stats::default, |mut reader| self.stats_in(&mut reader, cpu))
+    }
+
+    fn stats_in(&self, reader: &mut Locked<'_>, cpu: usize) -> Stats {
+        let mut stats = reader.stats();
+        stats.dropped += self.cpus[cpu].refused[reader.index()].load(Ordering::Relaxed);
         stats.now_ts = self.now();
         stats
     }
 
-    /// Counts of a CPU since the buffer was made.
+    /// Counts of a CPU since the buffer was made, those of the snapshot there is among them.
     pub fn totals(&self, cpu: usize) -> Totals {
-        self.reader(cpu).totals()
+        let mut totals = Totals::default();
+        self.each_side(cpu, |reader| totals += reader.totals());
+        totals
     }
 
     /// Whether a CPU, or any, has unread events.
@@ -307,6 +352,11 @@ impl Buffer {
         }
     }
 
+    /// The consuming reader of one side of a CPU. `None`: there is no snapshot.
+    pub fn consumer_of(&self, side: Side, cpu: usize) -> Option<Consumer<'_>> {
+        self.side(side, cpu).map(|reader| Consumer { reader })
+    }
+
     // Waiting
 
     /// What wakes this buffer's readers.
@@ -336,15 +386,17 @@ impl Buffer {
 
     /// Forgets what a CPU, or all, have recorded, and zeroes the counts.
     pub fn reset(&self, cpu: Option<usize>) {
+        let _settings = self.settings.lock();
+        let _still = self.still();
         for cpu in self.each(cpu) {
             let mut reader = self.reader(cpu);
             reader.clear(|| self.end_page(cpu));
-            self.cpus[cpu].refused.store(0, Ordering::Relaxed);
+            self.cpus[cpu].refused[reader.index()].store(0, Ordering::Relaxed);
         }
     }
 
-    /// Gives a CPU, or all, so many sub-buffers, at least 2. The newest events that still fit stay. No memory: `ENOMEM`,
-    /// and nothing has changed.
+    /// Gives a CPU, or all, so many sub-buffers, at least 2, and as many for its snapshot. The newest events that still
+    /// fit stay. No memory: `ENOMEM`, and nothing has changed.
     pub fn resize(&self, cpu: Option<usize>, subbufs: usize) -> Result<()> {
         let settings = self.settings.lock();
         let subbufs = subbufs.max(MIN_SUBBUFS);
@@ -353,7 +405,7 @@ impl Buffer {
         let new: Vec<_> = self
             .each(cpu)
             .filter(changes)
-            .map(|c| Ok((c, Ring::new(&shape)?)))
+            .map(|c| self.rings(c, &shape))
             .collect::<Result<_>>()?;
         self.replace(new, true)
     }
@@ -369,10 +421,7 @@ impl Buffer {
         let ring = |cpu| {
             let data = self.subbufs(cpu) * (before - page::PAGE_HEADER);
             let subbufs = data.div_ceil(bytes - page::PAGE_HEADER).max(MIN_SUBBUFS);
-            Ok((
-                cpu,
-                Ring::new(&self.shape(&settings, subbufs, bytes, self.clock()))?,
-            ))
+            self.rings(cpu, &self.shape(&settings, subbufs, bytes, self.clock()))
         };
         let new = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
         self.shut()?;
@@ -386,10 +435,8 @@ impl Buffer {
     pub fn set_clock(&self, clock: ClockId) -> Result<()> {
         let settings = self.settings.lock();
         let ring = |cpu| {
-            Ok((
-                cpu,
-                Ring::new(&self.shape(&settings, self.subbufs(cpu), self.subbuf_size(), clock))?,
-            ))
+            let (subbufs, size) = (self.subbufs(cpu), self.subbuf_size());
+            self.rings(cpu, &self.shape(&settings, subbufs, size, clock))
         };
         let new = (0..self.cpus()).map(ring).collect::<Result<_>>()?;
         self.shut()?;
@@ -399,27 +446,61 @@ impl Buffer {
         done
     }
 
-    fn shape(&self, settings: &Settings, subbufs: usize, size: usize, clock: ClockId) -> Shape {
+    pub(super) fn shape(
+        &self,
+        settings: &Settings,
+        subbufs: usize,
+        size: usize,
+        clock: ClockId,
+    ) -> Shape {
         shape(subbufs, size, settings.overwrite, self.reserved, clock)
     }
 
-    /// Puts other rings in the places of CPUs. `keep`: what is left in the old ones stays readable.
-    fn replace(&self, new: Vec<(usize, Ring)>, keep: bool) -> Result<()> {
+    /// New rings for a CPU: for what is written, and for the snapshot if there is one.
+    fn rings(&self, cpu: usize, shape: &Shape) -> Result<New> {
+        let snapshot = self.has_snapshot.load(Ordering::Relaxed);
+        Ok(New {
+            cpu,
+            live: Ring::new(shape)?,
+            snapshot: snapshot.then(|| Ring::new(shape)).transpose()?,
+        })
+    }
+
+    /// Puts other rings in the places of CPUs. `keep`: what is left in the old ones stays readable. The settings are
+    /// locked.
+    fn replace(&self, new: Vec<New>, keep: bool) -> Result<()> {
         if rcu::in_read_section() {
             // a probe that does this would wait for itself
             return Err(Error::new(Errno::EBUSY));
         }
-        for (cpu, ring) in new {
-            let mut reader = self.reader(cpu);
-            self.exchange(cpu, &ring);
+        let _still = self.still();
+        for New {
+            cpu,
+            live,
+            snapshot,
+        } in new
+        {
+            let per = &self.cpus[cpu];
+            let (mut reader, back) = (self.reader(cpu), self.side(Side::Snapshot, cpu));
+            per.rings[reader.index()].store(live.pointer(), Ordering::SeqCst);
+            if let (Some(back), Some(ring)) = (&back, &snapshot) {
+                per.rings[back.index()].store(ring.pointer(), Ordering::SeqCst);
+            }
+            // whoever was still in a sequence on the snapshot's former ring is restarted too
+            self.exchange(cpu);
             let quiet = !self.reserved || rcu::synchronize().is_ok();
-            let old = reader.replace(ring, keep);
+            let old = reader.replace(live, keep);
+            let old_back = back
+                .zip(snapshot)
+                .map(|(mut b, ring)| b.replace(ring, keep));
             if !quiet {
-                // membarrier was taken away: nobody can tell when it is not written any more
-                core::mem::forget(old);
+                // membarrier was taken away: nobody can tell when they are not written any more
+                core::mem::forget((old, old_back));
             }
             if !keep {
-                self.cpus[cpu].refused.store(0, Ordering::Relaxed);
+                per.refused
+                    .iter()
+                    .for_each(|r| r.store(0, Ordering::Relaxed));
             }
         }
         Ok(())
@@ -429,12 +510,12 @@ impl Buffer {
     pub fn set_cpu_mask(&self, mask: &CpuMask) {
         let mut settings = self.settings.lock();
         settings.mask = mask.clone();
+        let _still = self.still();
         for cpu in 0..self.cpus() {
-            let reader = self.reader(cpu);
             self.cpus[cpu]
                 .masked
                 .store(!mask.has(cpu), Ordering::SeqCst);
-            self.exchange(cpu, &reader.ring());
+            self.exchange(cpu);
         }
     }
 
@@ -447,6 +528,13 @@ impl Buffer {
     pub(super) fn is_masked(&self, cpu: usize) -> bool {
         self.cpus[cpu].masked.load(Ordering::SeqCst)
     }
+}
+
+/// New rings of a CPU.
+struct New {
+    cpu: usize,
+    live: Ring,
+    snapshot: Option<Ring>,
 }
 
 fn sequences_usable() -> bool {
@@ -472,7 +560,7 @@ fn shape(slots: usize, size: usize, overwrite: bool, reserved: bool, clock: Cloc
 ///
 /// Records and pages come from the same place: what one way has consumed the other does not see.
 pub struct Consumer<'a> {
-    reader: MutexGuard<'a, Reader>,
+    reader: Locked<'a>,
 }
 
 impl Consumer<'_> {

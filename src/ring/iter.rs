@@ -8,13 +8,15 @@ use super::buffer::Buffer;
 use super::entry::{Found, Position};
 use super::page::PAGE_HEADER;
 use super::reader::{Rec, Walk};
+use super::snapshot::Side;
 
 /// A position in one CPU's buffer, from its oldest unread entry on; works from copies of its own, a page at a time.
 ///
 /// At the end, entries that came later are found by asking again. What is overwritten or consumed meanwhile is skipped;
-/// after a clear it begins anew.
+/// after a clear or a swap with the snapshot it begins anew.
 pub struct Iter {
     buffer: Arc<Buffer>,
+    side: Side,
     cpu: usize,
     page: Box<[u8]>,
     bytes: usize,
@@ -31,8 +33,14 @@ pub struct Iter {
 impl Iter {
     /// An iterator over the entries of `cpu`.
     pub fn new(buffer: &Arc<Buffer>, cpu: usize) -> Iter {
+        Iter::of(buffer, Side::Live, cpu)
+    }
+
+    /// An iterator over the entries of one side of `cpu`; where there is no snapshot there are none.
+    pub fn of(buffer: &Arc<Buffer>, side: Side, cpu: usize) -> Iter {
         Iter {
             buffer: buffer.clone(),
+            side,
             cpu,
             page: Box::default(),
             bytes: 0,
@@ -85,7 +93,10 @@ impl Iter {
 
     #[cold]
     fn refill(&mut self) -> bool {
-        let mut reader = self.buffer.reader(self.cpu);
+        let Some(mut reader) = self.buffer.side(self.side, self.cpu) else {
+            (self.walk, self.bytes, self.position) = Default::default();
+            return false;
+        };
         let size = reader.ring().size();
         self.walk.at += self.position.at;
         self.walk.ts = self.position.ts;

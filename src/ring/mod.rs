@@ -15,12 +15,14 @@ mod loom;
 mod memory;
 mod page;
 mod reader;
+mod snapshot;
 mod state;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 pub mod wait;
 
+pub use append::Moment;
 pub use buffer::{Buffer, Config, Consumer, Way};
 pub use entry::header_event_text;
 pub use iter::Iter;
@@ -29,4 +31,5 @@ pub use page::{
     header_page_text, is_subbuf_size, kb_of, subbufs_for_kb,
 };
 pub use reader::{Rec, Stats, Totals};
+pub use snapshot::Side;
 pub use wait::{Bell, Want};

@@ -100,6 +100,14 @@ pub struct Totals {
     pub cleared: u64,
 }
 
+impl core::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.read += other.read;
+        self.lost += other.lost;
+        self.cleared += other.cleared;
+    }
+}
+
 /// One CPU's readers' side.
 pub(super) struct Reader {
     ring: Ring,
@@ -122,7 +130,7 @@ pub(super) struct Reader {
     /// Refused entries of former rings, less those before the last clear.
     dropped: u64,
     stuck: u64,
-    /// How often it was cleared.
+    /// Changes with every clear; no other reader ever has the same.
     epoch: u64,
     totals: Totals,
     overwrite: bool,
@@ -160,7 +168,7 @@ impl Reader {
             overrun: 0,
             dropped: 0,
             stuck: 0,
-            epoch: 0,
+            epoch: next_epoch(),
             totals: Totals::default(),
             overwrite,
             spare: None,
@@ -604,7 +612,7 @@ impl Reader {
         self.overrun = 0;
         self.dropped = self.ring.dropped().wrapping_neg();
         self.stuck = self.ring.stuck().wrapping_neg();
-        self.epoch += 1;
+        self.epoch = next_epoch();
     }
 
     /// Takes over a new ring and returns the old one, which nobody writes any more. `keep`: its newest pages stay readable, as many as the
@@ -709,6 +717,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// A number that was not given before: who walks sees that he stands before another reader than he did.
+fn next_epoch() -> u64 {
+    static LAST: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Time of the last entry of a copy.

@@ -334,6 +334,36 @@ fn exchanged_behind_an_empty_page() {
     }
 }
 
+/// A record that happened before others that are there already.
+#[test]
+fn a_moment_ago() {
+    for way in ways() {
+        let buffer = buffer(way, 3, true);
+        on_cpu_0(|| {
+            put(&buffer, 0, 28);
+            let moment = Moment::now();
+            put(&buffer, 1, 28);
+            put(&buffer, 2, 28);
+            for number in [3u32, 4] {
+                let mut record = [0u32; 8];
+                (record[1], record[2]) = (300, number);
+                // SAFETY: 4 bytes before the payload, which is 16 bytes long, and more than 4 behind it
+                let done = unsafe {
+                    let payload = record.as_mut_ptr().add(1).cast();
+                    rcu_section(|| buffer.append_then::<16>(payload, 16, moment))
+                };
+                assert!(done);
+            }
+        });
+        assert_eq!(consume(&buffer), (vec![0, 1, 2, 3, 4], 0), "{way:?}");
+    }
+}
+
+fn rcu_section<T>(f: impl FnOnce() -> T) -> T {
+    let _section = crate::base::rcu::read();
+    f()
+}
+
 #[test]
 fn clears() {
     for way in ways() {

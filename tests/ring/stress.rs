@@ -18,7 +18,7 @@ use utracefs::base::clock::ClockId;
 use utracefs::base::cpu;
 use utracefs::ring::entry::Position;
 use utracefs::ring::{
-    Buffer, COMMIT_BYTES, Config, Iter, MISSED, MISSED_STORED, PAGE_HEADER, Want, Way,
+    Buffer, COMMIT_BYTES, Config, Iter, MISSED, MISSED_STORED, PAGE_HEADER, Side, Want, Way,
 };
 
 const THREADS: usize = 8;
@@ -34,6 +34,9 @@ static FROM_HANDLERS: AtomicU64 = AtomicU64::new(0);
 static TIMED: AtomicBool = AtomicBool::new(false);
 /// [`Plan::changes`].
 static CHANGES: AtomicBool = AtomicBool::new(false);
+/// Writers, in handlers too, swap the buffer with its snapshot now and then; how often they did.
+static SWAPS: AtomicBool = AtomicBool::new(false);
+static SWAPPED: AtomicU64 = AtomicU64::new(0);
 /// Goes up before and after the clock is changed.
 static CLOCKS: AtomicU64 = AtomicU64::new(0);
 static TIDS: [AtomicU64; THREADS] = [const { AtomicU64::new(0) }; THREADS];
@@ -71,6 +74,10 @@ fn put(id: u32, number: u32) -> bool {
     let body = &mut record[2..2 + len / 4];
     // SAFETY: set before the writers start, reset after they have ended
     let buffer = unsafe { &*BUFFER.load(Relaxed) };
+    if number % 509 == 100 && SWAPS.load(Relaxed) {
+        let cpu = (number.is_multiple_of(2)).then_some(number as usize / 1018 % buffer.cpus());
+        SWAPPED.fetch_add(u64::from(buffer.swap(cpu)), Relaxed);
+    }
     let now = buffer.now();
     body[0] = id << 24 | len as u32;
     body[1] = number;
@@ -201,6 +208,8 @@ fn disturb(cpus: usize) -> (u64, u64) {
 /// Looks at what comes out of one CPU's buffer.
 struct Judge {
     cpu: usize,
+    /// Whether what comes is in order: not where swaps come in between.
+    ordered: bool,
     read: u64,
     lost: u64,
     /// Pages that said events were missed and had no room to say how many.
@@ -214,6 +223,7 @@ impl Judge {
     fn new(cpu: usize) -> Judge {
         Judge {
             cpu,
+            ordered: !SWAPS.load(Relaxed),
             read: 0,
             lost: 0,
             untold: 0,
@@ -246,13 +256,13 @@ impl Judge {
             return wrong(format!("torn: {payload:x?}"));
         }
         // an earlier one for this CPU from elsewhere may come after a later one of the same thread: not on one CPU
-        if i64::from(number) <= self.numbers[id as usize] {
+        if self.ordered && i64::from(number) <= self.numbers[id as usize] {
             wrong(format!(
                 "writer {id}: {number} after {}",
                 self.numbers[id as usize]
             ));
         }
-        if ts < self.time {
+        if self.ordered && ts < self.time {
             wrong(format!("time {ts} after {}", self.time));
         }
         if TIMED.load(Relaxed) && ts < called {
@@ -296,8 +306,16 @@ impl Judge {
 }
 
 /// Consumes what there is of one CPU, in one way or another; false: nothing.
-fn consume(buffer: &Buffer, judge: &mut Judge, dice: &mut Dice, page: &mut [u8]) -> bool {
-    let mut consumer = buffer.consumer(judge.cpu);
+fn consume(
+    buffer: &Buffer,
+    side: Side,
+    judge: &mut Judge,
+    dice: &mut Dice,
+    page: &mut [u8],
+) -> bool {
+    let Some(mut consumer) = buffer.consumer_of(side, judge.cpu) else {
+        return false;
+    };
     match dice.roll(3) {
         0 => match consumer.take_page(page, true) {
             Some(size) => judge.page(&page[..size]),
@@ -327,6 +345,8 @@ struct Plan {
     clock: ClockId,
     /// Clears, resizes, other sizes of sub-buffers, clocks.
     changes: bool,
+    /// There is a snapshot, and writers swap.
+    swaps: bool,
 }
 
 fn run(plan: Plan, seconds: f64) {
@@ -347,6 +367,11 @@ fn run(plan: Plan, seconds: f64) {
     STOP.store(false, Relaxed);
     CHANGES.store(plan.changes, Relaxed);
     TIMED.store(!plan.changes && plan.clock != ClockId::Counter, Relaxed);
+    SWAPS.store(plan.swaps, Relaxed);
+    SWAPPED.store(0, Relaxed);
+    if plan.swaps {
+        buffer.make_snapshot().unwrap();
+    }
     let mut judges: Vec<Judge> = (0..cpus).map(Judge::new).collect();
     let mut walked: Vec<Judge> = (0..cpus).map(Judge::new).collect();
     let (mut dropped, mut changes) = (0, 0u64);
@@ -363,7 +388,12 @@ fn run(plan: Plan, seconds: f64) {
                     judge.new_clock();
                     judge.numbers = [-1; 128];
                     let clocks = CLOCKS.load(SeqCst);
-                    let mut iter = Iter::new(&buffer, judge.cpu);
+                    let side = if plan.swaps && judge.read % 2 == 0 {
+                        Side::Snapshot
+                    } else {
+                        Side::Live
+                    };
+                    let mut iter = Iter::of(&buffer, side, judge.cpu);
                     let mut left = 3000;
                     while let Some(record) = iter.next() {
                         if !clocks.is_multiple_of(2) || CLOCKS.load(SeqCst) != clocks {
@@ -383,8 +413,13 @@ fn run(plan: Plan, seconds: f64) {
         let mut dice = Dice(0xfeed_beef_0123);
         while start.elapsed().as_secs_f64() < seconds {
             for judge in &mut judges {
+                let side = if plan.swaps && dice.roll(3) == 0 {
+                    Side::Snapshot
+                } else {
+                    Side::Live
+                };
                 for _ in 0..40 {
-                    if !consume(&buffer, judge, &mut dice, &mut page) {
+                    if !consume(&buffer, side, judge, &mut dice, &mut page) {
                         break;
                     }
                 }
@@ -392,6 +427,8 @@ fn run(plan: Plan, seconds: f64) {
             if plan.changes && dice.roll(4) == 0 {
                 let cpu = (dice.roll(3) != 0).then(|| dice.roll(cpus as u64) as usize);
                 match dice.roll(16) {
+                    0..4 if plan.swaps => buffer.reset_snapshot(cpu),
+                    4 if plan.swaps => assert!(buffer.swap_waiting(cpu)),
                     0..8 => buffer.reset(cpu),
                     8..14 => buffer.resize(cpu, 2 + dice.roll(20) as usize).unwrap(),
                     14 => buffer.set_subbuf_size(4096 << dice.roll(3)).unwrap(),
@@ -418,21 +455,24 @@ fn run(plan: Plan, seconds: f64) {
     let mut left = 0;
     for judge in &mut judges {
         let before = judge.read;
-        // one more for each CPU brings what was lost before it to light
-        IN.fetch_add(1, Relaxed);
-        while consume(&buffer, judge, &mut Dice(1), &mut page) {}
-        let mut last = [0u32; 8];
-        (last[0], last[1]) = (63 << 24 | 32, u32::MAX >> 1);
-        (4..8).for_each(|i| last[i] = word(63, u32::MAX >> 1, i));
-        assert!(buffer.append_at(Some(judge.cpu), None, as_bytes(&last)));
-        while let Some(record) = buffer.consumer(judge.cpu).take() {
-            judge.lost += record.lost;
-            judge.record(record.ts, record.payload);
+        for _ in 0..1 + u32::from(plan.swaps) {
+            // one more for each CPU and side brings what was lost before it to light
+            IN.fetch_add(1, Relaxed);
+            while consume(&buffer, Side::Live, judge, &mut Dice(1), &mut page) {}
+            let mut last = [0u32; 8];
+            (last[0], last[1]) = (63 << 24 | 32, u32::MAX >> 1);
+            (4..8).for_each(|i| last[i] = word(63, u32::MAX >> 1, i));
+            assert!(buffer.append_at(Some(judge.cpu), None, as_bytes(&last)));
+            while let Some(record) = buffer.consumer(judge.cpu).take() {
+                judge.lost += record.lost;
+                judge.record(record.ts, record.payload);
+            }
+            let stats = buffer.stats(judge.cpu);
+            dropped += stats.dropped + stats.commit_overrun;
+            assert_eq!((stats.entries, stats.bytes), (0, 0), "{plan:?}");
+            assert_eq!(buffer.swap(Some(judge.cpu)), plan.swaps);
         }
         left += judge.read - before;
-        let stats = buffer.stats(judge.cpu);
-        dropped += stats.dropped + stats.commit_overrun;
-        assert_eq!((stats.entries, stats.bytes), (0, 0), "{plan:?}");
     }
     BUFFER.store(ptr::null_mut(), Relaxed);
     let sum = |f: &dyn Fn(&Judge) -> u64| judges.iter().map(f).sum::<u64>();
@@ -452,8 +492,9 @@ fn run(plan: Plan, seconds: f64) {
         .collect();
     println!(
         "{plan:?}: in {all} ({} by {signals} signals, {moves} moves, {changes} changes) = read {read} + lost {lost} + \
-         cleared {cleared} (the last {left}), walked {walks}; refused {refused}, counted {dropped}",
-        FROM_HANDLERS.load(Relaxed)
+         cleared {cleared} (the last {left}), walked {walks}; refused {refused}, counted {dropped}, {} swaps",
+        FROM_HANDLERS.load(Relaxed),
+        SWAPPED.load(Relaxed)
     );
     assert!(wrong.is_empty(), "{plan:?}: {wrong:#?}");
     assert_eq!(all, read + lost + cleared, "{plan:?}: in = out");
@@ -470,6 +511,7 @@ fn run(plan: Plan, seconds: f64) {
         assert_eq!(refused, dropped, "{plan:?}: every refusal is counted");
     }
     assert!(all > 1000 && read > 1000 && walks > 1000);
+    assert!(!plan.swaps || SWAPPED.load(Relaxed) > 100);
 }
 
 #[test]
@@ -498,6 +540,7 @@ fn nothing_is_lost() {
             overwrite: true,
             clock: ClockId::Local,
             changes: false,
+            swaps: false,
         };
         if Buffer::new(&Config {
             cpus: 1,
@@ -549,5 +592,16 @@ fn nothing_is_lost() {
             },
             seconds,
         );
+        for (changes, overwrite) in [(false, true), (false, false), (true, true), (true, false)] {
+            run(
+                Plan {
+                    swaps: true,
+                    changes,
+                    overwrite,
+                    ..plan
+                },
+                seconds,
+            );
+        }
     }
 }

@@ -66,6 +66,15 @@ refused 'Operation not permitted' rm "$T/trace"
 refused 'Operation not permitted' rmdir "$T/options"
 refused 'Operation not permitted' mv "$T/trace" "$T/trace2"
 refused 'Operation not permitted' ln -s a "$T/link"
+refused 'Operation not permitted' ln "$T/trace" "$T/link"
+refused 'Operation not permitted' mkfifo "$T/fifo"
+refused 'Operation not permitted' mknod "$T/null" c 1 3
+refused 'Operation not permitted' mkfifo "$T/events/sched/fifo"
+refused 'Is a directory' write_to options x
+refused 'Invalid argument' dd if="$T/trace" iflag=direct status=none
+refused 'Not a directory' cat "$T/trace/x"
+refused 'Invalid argument' dd if=/dev/null of="$T/tracing_on" conv=fsync,notrunc status=none
+sync "$T/options"
 refused 'Invalid argument' write_to available_events x
 refused 'Invalid argument' cat "$T/trace_marker"
 refused 'No such file' cat "$T/nosuch"

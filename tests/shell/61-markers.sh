@@ -12,18 +12,19 @@ text() { # text FILE: what follows the first event's name, with $ for each newli
 }
 newline() { # newline INPUT EXPECTED
     put '' $M/trace
-    printf "$1" >"$T/$M/trace_marker"
+    printf '%b' "$1" >"$T/$M/trace_marker"
     is "'$1'" "$2" "$(text $M/trace)"
 }
 newline 'a' 'a$'
-newline 'a\t%%s \\n' 'a	%s \n$'
+newline 'a\t%s \\n' 'a	%s \n$'
 put '' $M/trace
 echo >"$T/$M/trace_marker"
 is "only a newline" '$' "$(text $M/trace)"
 
 # 4054 bytes are one event; who writes on makes another
 put '' $M/trace
-head -c 5000 /dev/zero | tr '\0' y | dd of="$T/$M/trace_marker" bs=5000 status=none
+head -c 5000 /dev/zero | tr '\0' y >"$SCRATCH/long"
+dd if="$SCRATCH/long" of="$T/$M/trace_marker" bs=5000 status=none
 is "long" 2 "$(entries $M)"
 is "all of it" 5000 "$(grep -v '^#' "$T/$M/trace" | tr -cd y | sed 's/.*tracing_mark_write//' | wc -c)"
 
@@ -34,7 +35,7 @@ printf 'abcd' >"$T/$M/trace_marker_raw"
 has $M/trace ': # 1234 buf: 61 62 63 64 65 66 67 68$'
 has $M/trace ': # 64636261 buf:$'
 raw() { # raw BYTES
-    head -c "$1" /dev/zero | dd of="$T/$M/trace_marker_raw" bs=5000 status=none
+    dd if=/dev/zero of="$T/$M/trace_marker_raw" bs="$1" count=1 status=none
 }
 raw 4064
 refused 'Invalid argument' raw 4065

@@ -72,7 +72,11 @@ pub fn attach_as_root(point: &Path, how: How) -> Result<OwnedFd, Failure> {
     Ok(device)
 }
 
-fn open_device() -> Result<OwnedFd, Failure> {
+/// Opens /dev/fuse.
+///
+/// # Errors
+/// What the system refused, with its remedy.
+pub fn open_device() -> Result<OwnedFd, Failure> {
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
@@ -107,7 +111,7 @@ fn refused(point: &Path, e: Errno) -> Failure {
             let f = f.remedy("mounting needs CAP_SYS_ADMIN, which this root has not");
             if in_container() {
                 f.remedy(
-                    "give it to the container: docker run --cap-add SYS_ADMIN --device /dev/fuse …",
+                    "give it to the container: docker run --device /dev/fuse --cap-add SYS_ADMIN …",
                 )
             } else {
                 f
@@ -116,7 +120,7 @@ fn refused(point: &Path, e: Errno) -> Failure {
         Errno::EACCES => {
             let f = f.remedy("a security module (AppArmor, SELinux) forbids this mount");
             if in_container() {
-                f.remedy("in a container: docker run --security-opt apparmor=unconfined --cap-add SYS_ADMIN --device /dev/fuse …")
+                f.remedy("in a container: docker run --security-opt apparmor=unconfined --device /dev/fuse --cap-add SYS_ADMIN …")
             } else {
                 f
             }

@@ -28,6 +28,8 @@ mod saved_cmdlines_size;
 mod saved_tgids;
 mod set_event;
 mod set_event_pid;
+mod snapshot;
+mod snapshot_raw;
 mod stats;
 mod timestamp_mode;
 mod trace;
@@ -40,6 +42,7 @@ mod trace_pipe_raw;
 mod tracing_cpumask;
 mod tracing_on;
 mod tracing_thresh;
+mod trigger;
 mod waiting;
 
 pub use available_events::AvailableEvents;
@@ -67,6 +70,8 @@ pub use saved_cmdlines_size::SavedCmdlinesSize;
 pub use saved_tgids::SavedTgids;
 pub use set_event::SetEvent;
 pub use set_event_pid::{SetEventNotracePid, SetEventPid};
+pub use snapshot::Snapshot;
+pub use snapshot_raw::SnapshotRaw;
 pub use stats::Stats;
 pub use timestamp_mode::TimestampMode;
 pub use trace::TraceFile;
@@ -79,6 +84,7 @@ pub use trace_pipe_raw::TracePipeRaw;
 pub use tracing_cpumask::TracingCpumask;
 pub use tracing_on::TracingOn;
 pub use tracing_thresh::TracingThresh;
+pub use trigger::Trigger;
 
 #[cfg(test)]
 mod tests;

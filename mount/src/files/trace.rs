@@ -9,6 +9,7 @@ use std::sync::Arc;
 use utracefs::base::error::Result;
 use utracefs::instance::TraceArray;
 use utracefs::output::TraceReader;
+use utracefs::ring::Side;
 
 use super::Cpu;
 use crate::node::{Text, Trace};
@@ -24,20 +25,20 @@ pub struct Reader {
 }
 
 impl Reader {
-    fn new(array: &Arc<TraceArray>, cpu: Option<usize>) -> Reader {
+    pub(super) fn new(array: &Arc<TraceArray>, side: Side, cpu: Option<usize>) -> Reader {
         Reader {
-            trace: TraceReader::new(array, cpu),
+            trace: TraceReader::of(array, side, cpu),
             fresh: true,
         }
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         if !std::mem::replace(&mut self.fresh, true) {
             self.trace.rewind();
         }
     }
 
-    fn more(&mut self, want: usize, out: &mut Text) {
+    pub(super) fn more(&mut self, want: usize, out: &mut Text) {
         self.fresh = false;
         let room = out.len() + want;
         self.trace.read(out.buffer(), room);
@@ -50,7 +51,7 @@ impl Trace<Arc<TraceArray>> for TraceFile {
     type Reader = Reader;
 
     fn open(array: &Arc<TraceArray>) -> Result<Reader> {
-        Ok(Reader::new(array, None))
+        Ok(Reader::new(array, Side::Live, None))
     }
 
     fn restart(reader: &mut Reader) -> Result<()> {
@@ -75,7 +76,7 @@ impl Trace<Cpu> for TraceFile {
     type Reader = Reader;
 
     fn open(context: &Cpu) -> Result<Reader> {
-        Ok(Reader::new(&context.array, Some(context.cpu)))
+        Ok(Reader::new(&context.array, Side::Live, Some(context.cpu)))
     }
 
     fn restart(reader: &mut Reader) -> Result<()> {

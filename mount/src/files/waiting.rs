@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use utracefs::base::cpu;
 use utracefs::instance::{TraceArray, TraceOption};
-use utracefs::ring::{Buffer, Want};
+use utracefs::ring::{Buffer, Side, Want};
 
 use crate::node::wait::{Awaited, Wait};
 
@@ -15,6 +15,8 @@ pub(super) enum For {
     Any(Option<usize>),
     /// A CPU's buffer is filled so far that it is worth while: to `buffer_percent`.
     Filled { cpu: usize, percent: u8 },
+    /// Any event in a CPU's snapshot: comes with a swap, which rings the bell.
+    Snapshot(usize),
 }
 
 impl For {
@@ -27,14 +29,14 @@ impl For {
     fn cpu(self) -> Option<usize> {
         match self {
             For::Any(cpu) => cpu,
-            For::Filled { cpu, .. } => Some(cpu),
+            For::Filled { cpu, .. } | For::Snapshot(cpu) => Some(cpu),
         }
     }
 
     /// What the writers are to tell of, while it is not there.
     fn want(self, buffer: &Buffer) -> Want {
         match self {
-            For::Any(_) => Want::Any,
+            For::Any(_) | For::Snapshot(_) => Want::Any,
             // in a small buffer the page being written is enough, as soon as there is something in it
             For::Filled { cpu, percent } if buffer.is_filled(cpu, percent) => Want::Any,
             For::Filled { percent, .. } => Want::Percent(percent),
@@ -44,6 +46,7 @@ impl For {
     fn is_there(self, buffer: &Buffer) -> bool {
         match self {
             For::Any(cpu) => buffer.has_data(cpu),
+            For::Snapshot(cpu) => buffer.snapshot_has_data(Some(cpu)),
             For::Filled { cpu, percent } => {
                 buffer.is_filled(cpu, percent) && buffer.has_data(Some(cpu))
             }
@@ -61,11 +64,7 @@ pub(super) fn wait(array: &TraceArray, what: For, poll: bool) -> Awaited {
     let buffer = array.buffer().clone();
     let wakes = buffer.wakes();
     let more = poll && what.is_there(&buffer);
-    let recorded = if more {
-        recorded(&buffer, what.cpu())
-    } else {
-        0
-    };
+    let recorded = if more { recorded(&buffer, what) } else { 0 };
     Arc::new(ForBuffer {
         buffer,
         what,
@@ -103,17 +102,21 @@ impl Wait for ForBuffer {
     fn is_there(&self) -> bool {
         self.buffer.wakes() != self.wakes
             || match self.more {
-                true => recorded(&self.buffer, self.what.cpu()) != self.recorded,
+                true => recorded(&self.buffer, self.what) != self.recorded,
                 false => self.what.is_there(&self.buffer),
             }
     }
 }
 
 /// Events recorded on a CPU, or all, since the last clear.
-fn recorded(buffer: &Buffer, cpu: Option<usize>) -> u64 {
-    let cpus = cpu.map_or(0..cpu::possible(), |cpu| cpu..cpu + 1);
+fn recorded(buffer: &Buffer, what: For) -> u64 {
+    let side = match what {
+        For::Snapshot(_) => Side::Snapshot,
+        _ => Side::Live,
+    };
+    let cpus = what.cpu().map_or(0..cpu::possible(), |cpu| cpu..cpu + 1);
     let of = |cpu| {
-        let stats = buffer.stats(cpu);
+        let stats = buffer.stats_of(side, cpu);
         stats.entries + stats.overrun + stats.read
     };
     cpus.map(of).sum()

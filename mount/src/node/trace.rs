@@ -1,4 +1,4 @@
-//! Files that show what a buffer holds without taking it: `trace`, of all CPUs or one.
+//! Files that show what a buffer holds without taking it: `trace` and `snapshot`, of all CPUs or one.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use super::spec::{Context, Entry, FileSpec};
 use super::text::Text;
 use super::window::{Source, Window};
 
-/// A file with the text of recorded events. What is written to it is ignored; opened with O_TRUNC it clears.
+/// A file with the text of recorded events.
 pub trait Trace<C: Context>: Send + Sync + 'static {
     /// The file's name.
     const NAME: &'static str;
@@ -29,7 +29,16 @@ pub trait Trace<C: Context>: Send + Sync + 'static {
     fn more(reader: &mut Self::Reader, want: usize, out: &mut Text) -> Result<()>;
 
     /// The file is opened for writing with O_TRUNC.
-    fn clear(context: &C) -> Result<()>;
+    fn clear(context: &C) -> Result<()> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// Does what one write asks for and returns how many bytes of it are done with. Most files ignore what is written.
+    fn store(context: &C, input: &[u8]) -> Result<usize> {
+        let _ = context;
+        Ok(input.len())
+    }
 }
 
 /// The row of a directory for the trace file `F`.
@@ -58,12 +67,16 @@ pub const fn trace<C: Context, F: Trace<C>>() -> Entry<C> {
                 ))),
                 false => None,
             };
-            Ok(Box::new(Open { reader }))
+            Ok(Box::new(Open {
+                context: context.clone(),
+                reader,
+            }))
         },
     })
 }
 
 struct Open<C: Context, F: Trace<C>> {
+    context: C,
     reader: Option<Mutex<(Window, Reading<C, F>)>>,
 }
 
@@ -92,6 +105,6 @@ impl<C: Context, F: Trace<C>> OpenFile for Open<C, F> {
     }
 
     fn write(&self, _: &Caller, data: &[u8]) -> Result<usize> {
-        Ok(data.len())
+        F::store(&self.context, data).inspect_err(|e| self.context.log(e, data))
     }
 }

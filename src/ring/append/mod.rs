@@ -36,7 +36,19 @@ use super::entry::{self, MIN_PAYLOAD};
 use super::page::{MAX_SUBBUF, PAGE_HEADER};
 use super::table::Slot;
 use crate::base::sync::Ordering;
-use crate::base::{cpu, rcu};
+use crate::base::{clock, cpu, rcu};
+
+/// When a record happened: what the time stamp counter said.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Now.
+    #[inline(always)]
+    pub fn now() -> Moment {
+        Moment(clock::cycles())
+    }
+}
 
 /// For [`Request::time`]: the clock is read when the entry is written.
 const NOW: u64 = u64::MAX;
@@ -126,6 +138,35 @@ impl Buffer {
     /// As there, and the calling thread is in a read section (`rcu::read`).
     #[inline(always)]
     pub unsafe fn append_in_section<const LEN: usize>(&self, payload: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise
+        unsafe { self.append_moment::<LEN>(payload, len, None) }
+    }
+
+    /// The same for a record that happened a moment ago, which goes to several buffers: they need not all read the clock.
+    /// Where that cannot be said cheaply its time is now.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub unsafe fn append_then<const LEN: usize>(
+        &self,
+        payload: *mut u8,
+        len: usize,
+        moment: Moment,
+    ) -> bool {
+        // SAFETY: the caller's promise
+        unsafe { self.append_moment::<LEN>(payload, len, Some(moment)) }
+    }
+
+    /// # Safety
+    /// As above.
+    #[inline(always)]
+    unsafe fn append_moment<const LEN: usize>(
+        &self,
+        payload: *mut u8,
+        len: usize,
+        moment: Option<Moment>,
+    ) -> bool {
         const { assert!(LEN == 0 || LEN >= MIN_PAYLOAD && LEN < MAX_SUBBUF) };
         let len = if LEN != 0 { LEN } else { len };
         debug_assert!(len >= MIN_PAYLOAD);
@@ -139,7 +180,7 @@ impl Buffer {
         }
         if LEN != 0 && LEN <= entry::MAX_SMALL {
             // SAFETY: the caller's promise
-            return unsafe { self.append_small::<LEN>(payload) };
+            return unsafe { self.append_small::<LEN>(payload, moment) };
         }
         let (type_len, extra) = entry::form(padded);
         let body = payload.wrapping_sub(extra);
@@ -168,13 +209,21 @@ mod ways {
         /// # Safety
         /// `LEN` bytes, rounded up to words, can be read at `payload`; the thread is in a read section.
         #[inline(always)]
-        pub(super) unsafe fn append_small<const LEN: usize>(&self, payload: *const u8) -> bool {
+        pub(super) unsafe fn append_small<const LEN: usize>(
+            &self,
+            payload: *const u8,
+            moment: Option<Moment>,
+        ) -> bool {
             let table = self.table.as_ptr();
-            let outcome = match self.table.way() {
+            let outcome = match (self.table.way(), moment) {
                 // SAFETY: the table is this buffer's; rings are only taken from it with sequences restarted
-                Ok(area) => unsafe { rseq::append::<LEN>(area, table, payload) },
+                (Ok(area), None) => unsafe { rseq::append::<LEN>(area, table, payload) },
+                // SAFETY: as above
+                (Ok(area), Some(Moment(cycles))) => unsafe {
+                    rseq::append_then::<LEN>(area, table, payload, cycles)
+                },
                 // SAFETY: or when the read section has been left
-                Err(how) => unsafe { direct::append::<LEN>(table, payload, how) },
+                (Err(how), _) => unsafe { direct::append::<LEN>(table, payload, how) },
             };
             match outcome {
                 Outcome::Done => true,
@@ -322,7 +371,11 @@ mod ways {
         /// # Safety
         /// `LEN` bytes, rounded up to words, can be read at `payload`; the thread is in a read section.
         #[inline(always)]
-        pub(super) unsafe fn append_small<const LEN: usize>(&self, payload: *const u8) -> bool {
+        pub(super) unsafe fn append_small<const LEN: usize>(
+            &self,
+            payload: *const u8,
+            _: Option<Moment>,
+        ) -> bool {
             // SAFETY: the caller's promise
             unsafe { self.append_any(payload, LEN.next_multiple_of(4), LEN.div_ceil(4) as u32) }
         }
@@ -353,12 +406,11 @@ mod ways {
             self.table.ring(cpu).map(atomic::end_page).is_some()
         }
 
-        /// Puts `ring` in a CPU's place, or nothing if the CPU is masked.
-        pub(in super::super) fn exchange(&self, cpu: usize, ring: &View) {
-            let new = if self.is_masked(cpu) {
-                super::super::table::Table::off()
-            } else {
-                ring.pointer()
+        /// Puts the ring that is in front in a CPU's place of the table, or nothing if the CPU is masked.
+        pub(in super::super) fn exchange(&self, cpu: usize) {
+            let new = match self.is_masked(cpu) {
+                true => super::super::table::Table::off(),
+                false => self.per_cpu(cpu).front_ring(),
             };
             self.table.slot(cpu).ring.store(new, Ordering::SeqCst);
         }
@@ -418,7 +470,7 @@ impl Buffer {
     #[cold]
     fn refuse(&self) -> bool {
         let cpu = cpu::current().min(self.cpus() - 1);
-        self.per_cpu(cpu).refused.fetch_add(1, Ordering::Relaxed);
+        self.per_cpu(cpu).refuse();
         false
     }
 

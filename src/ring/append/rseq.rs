@@ -105,15 +105,14 @@ macro_rules! sequence {
 }
 
 /// The beginning of both fast sequences. With an offset of the ring: `rax` the time since the last entry, `p` the page,
-/// `st` its commit word, `t` the bytes in it; the time stands where the commit will make it valid.
+/// `st` its commit word, `t` the bytes in it; the time stands where the commit will make it valid. `$cycles` puts the time
+/// stamp counter into `rax`.
 macro_rules! append {
-    ([$($room:literal),*], [$($copy:literal),* $(,)?], $($operands:tt)*) => {
+    ([$($cycles:literal),*], [$($room:literal),*], [$($copy:literal),* $(,)?], $($operands:tt)*) => {
         sequence!("0", [
             "mov {p}, [{c}]",
             "add {p}, {c}",
-            "rdtsc",
-            "shl rdx, 32",
-            "or rax, rdx",
+            $($cycles,)*
             "mul qword ptr [{c} + {mult}]",
             "shrd rax, rdx, 32",
             "add rax, [{c} + {clock}]",
@@ -153,20 +152,10 @@ macro_rules! append {
     };
 }
 
-/// One attempt to append an entry of `LEN` bytes at `body`, at most 112, rounded up to whole words.
-///
-/// # Safety
-/// `area` is the calling thread's, `table` one of live rings and good up to its limit; `body` can be read.
-#[inline(always)]
-pub(super) unsafe fn append<const LEN: usize>(
-    area: *mut Area,
-    table: *const Slot,
-    body: *const u8,
-) -> Outcome {
-    // SAFETY: writes the area's pointer to the descriptor, and the ring of the CPU it runs on, as the module says;
-    // the page has room for what is written before anything is
-    unsafe {
-        append!(["lea edx, [{t} + {len} + 4]"],
+/// The sequence of an entry of `LEN` bytes.
+macro_rules! append_known {
+    ($len:expr, $body:ident, $area:ident, $table:ident, [$($cycles:literal),*], $($operands:tt)*) => {
+        append!([$($cycles),*], ["lea edx, [{t} + {len} + 4]"],
             [
                 "or eax, {kind}",
                 "mov [{p} + {t} + 16], eax",
@@ -187,10 +176,52 @@ pub(super) unsafe fn append<const LEN: usize>(
                 ".endif",
                 "add {st}, {inc}",
             ],
-            area = in(reg) area, table = in(reg) table, body = in(reg) body,
-            inc = in(reg) ONE + 4 + LEN.next_multiple_of(4) as u64,
-            len = const LEN.next_multiple_of(4), kind = const LEN.div_ceil(4),
+            area = in(reg) $area, table = in(reg) $table, body = in(reg) $body,
+            inc = in(reg) ONE + 4 + $len.next_multiple_of(4) as u64,
+            len = const $len.next_multiple_of(4), kind = const $len.div_ceil(4),
+            $($operands)*
+        )
+    };
+}
+
+/// One attempt to append an entry of `LEN` bytes at `body`, at most 112, rounded up to whole words.
+///
+/// # Safety
+/// `area` is the calling thread's, `table` one of live rings and good up to its limit; `body` can be read.
+#[inline(always)]
+pub(super) unsafe fn append<const LEN: usize>(
+    area: *mut Area,
+    table: *const Slot,
+    body: *const u8,
+) -> Outcome {
+    // SAFETY: writes the area's pointer to the descriptor, and the ring of the CPU it runs on, as the module says;
+    // the page has room for what is written before anything is
+    unsafe {
+        append_known!(
+            LEN,
+            body,
+            area,
+            table,
+            ["rdtsc", "shl rdx, 32", "or rax, rdx"],
         );
+    }
+    Outcome::Done
+}
+
+/// The same for an entry that happened when the time stamp counter was at `cycles`.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+pub(super) unsafe fn append_then<const LEN: usize>(
+    area: *mut Area,
+    table: *const Slot,
+    body: *const u8,
+    cycles: u64,
+) -> Outcome {
+    // SAFETY: as above
+    unsafe {
+        append_known!(LEN, body, area, table, ["mov rax, {cycles}"], cycles = in(reg) cycles,);
     }
     Outcome::Done
 }
@@ -209,7 +240,7 @@ pub(super) unsafe fn append_any(
 ) -> Outcome {
     // SAFETY: as above
     unsafe {
-        append!(["lea edx, [{t} + {rest} + 20]"],
+        append!(["rdtsc", "shl rdx, 32", "or rax, rdx"], ["lea edx, [{t} + {rest} + 20]"],
             [
                 "or eax, {kind:e}",
                 "mov [{p} + {t} + 16], eax",

@@ -13,7 +13,6 @@
 use core::ptr;
 
 use super::super::buffer::Buffer;
-use super::super::control::View;
 use super::super::table::{Slot, Table};
 use super::Request;
 use super::rseq::{self, Outcome};
@@ -84,7 +83,7 @@ impl Buffer {
             }
             Some(Held::Off) => false,
             None => {
-                self.per_cpu(cpu).refused.fetch_add(1, Ordering::Relaxed);
+                self.per_cpu(cpu).refuse();
                 false
             }
         }
@@ -158,7 +157,14 @@ impl Buffer {
             flags: 0,
         };
         let result = f(&raw mut area, table.as_ptr());
-        slot.ring.store(ring, Ordering::Release);
+        // the snapshot may have been swapped meanwhile
+        let per = self.per_cpu(cpu);
+        let mut ring = per.front_ring();
+        slot.ring.store(ring, Ordering::SeqCst);
+        while ring != per.front_ring() {
+            ring = per.front_ring();
+            slot.ring.store(ring, Ordering::SeqCst);
+        }
         drop(hold);
         if slot.pages.load(Ordering::SeqCst) != u32::MAX {
             // pages that were finished here have not been counted there
@@ -197,7 +203,7 @@ impl Buffer {
             return false;
         }
         if *patience == 0 {
-            self.per_cpu(cpu).refused.fetch_add(1, Ordering::Relaxed);
+            self.per_cpu(cpu).refuse();
             return false;
         }
         give_way(Self::PATIENCE - *patience);
@@ -205,13 +211,12 @@ impl Buffer {
         true
     }
 
-    /// Puts `ring` in a CPU's place, or nothing if the CPU is masked. Afterwards no sequence writes what was there;
-    /// writers by reservation may, until they leave their read sections.
-    pub(in super::super) fn exchange(&self, cpu: usize, ring: &View) {
-        let new = if self.is_masked(cpu) {
-            Table::off()
-        } else {
-            ring.pointer()
+    /// Puts the ring that is in front in a CPU's place of the table, or nothing if the CPU is masked. Afterwards no
+    /// sequence writes any other ring of the CPU; writers by reservation may, until they leave their read sections.
+    pub(in super::super) fn exchange(&self, cpu: usize) {
+        let new = match self.is_masked(cpu) {
+            true => Table::off(),
+            false => self.per_cpu(cpu).front_ring(),
         };
         let hold = loop {
             // holders are quick, and this is no writer

@@ -7,6 +7,7 @@ mod scratch;
 mod tests;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,10 +32,23 @@ struct Syscalls {
 }
 
 fn open(shared: &Shared) -> io::Result<Box<dyn Engine>> {
-    let base = shared.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let scratch = match &shared.temp_dir {
+        Some(dir) => Scratch::new(dir),
+        None => scratch_in(&std::env::temp_dir(), Path::new("/dev/shm")),
+    };
     Ok(Box::new(Syscalls {
-        jobs: Jobs::new(Scratch::new(&base)?)?,
+        jobs: Jobs::new(scratch?)?,
     }))
+}
+
+/// Makes the directory below `first`, or below `second` if `first` is on a read-only file system, as in a container whose root is.
+fn scratch_in(first: &Path, second: &Path) -> io::Result<Scratch> {
+    match Scratch::new(first) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            Scratch::new(second).map_err(|_| error)
+        }
+        other => other,
+    }
 }
 
 impl Engine for Syscalls {

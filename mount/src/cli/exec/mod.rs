@@ -4,6 +4,7 @@
 //! daemon of its own there are three processes: the daemon (in a session of its own, so that Ctrl-C does not reach it), the
 //! command, and this one, which waits for the command, passes signals on and ends last, so that nothing is left when it has.
 
+mod container;
 mod namespace;
 mod table;
 mod waiter;
@@ -129,6 +130,9 @@ fn with_daemon(args: &ExecArgs, place: Place) -> Result<u8, Failure> {
         workloads: args.workloads.clone().unwrap_or(Workloads::All),
     };
     settings.check()?;
+    if place == Place::Container {
+        container::check()?;
+    }
     let signals = Signals::block(waiter::WATCHED)
         .map_err(|e| Failure::new(format!("cannot wait for signals: {}", plain(&e))))?;
     if place == Place::Private {
@@ -145,6 +149,9 @@ fn with_daemon(args: &ExecArgs, place: Place) -> Result<u8, Failure> {
     // the waiter ends the daemon whatever happens from here on
     let mut waiter = waiter::Waiter::new(signals, daemon, life, place == Place::Container);
     namespace::show(Path::new(TRACING))?;
+    if place == Place::Container && args.command.is_empty() {
+        container::greet(&settings.workloads);
+    }
     let mut command = command(args);
     let mask = waiter.mask();
     let me = nix::unistd::getpid();
@@ -235,8 +242,9 @@ fn serve(connection: OwnedFd, mut news: News, life: OwnedFd, settings: &Settings
 fn refused(what: &str, e: &io::Error) -> Failure {
     let f = Failure::new(format!("cannot {what}: {}", plain(e)));
     if attach::in_container() {
-        f.remedy("the container is not allowed to mount: docker run --cap-add SYS_ADMIN --device /dev/fuse …")
+        f.remedy("the container is not allowed to mount: docker run --device /dev/fuse --cap-add SYS_ADMIN …")
             .remedy("where AppArmor confines it, also --security-opt apparmor=unconfined")
+            .remedy("if it is allowed to, its seccomp profile is too old to know open_tree(2): --security-opt seccomp=unconfined")
     } else {
         f
     }

@@ -71,7 +71,7 @@ fn no_user_namespace(e: Errno, root: bool) -> Failure {
     });
     if in_container() {
         return f.remedy(
-            "start the container with: docker run --cap-add SYS_ADMIN --device /dev/fuse …",
+            "start the container with: docker run --device /dev/fuse --cap-add SYS_ADMIN …",
         );
     }
     let sysctl = |name: &str| {

@@ -150,7 +150,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Whether the process is a shell at a terminal.
+/// Whether the process is a shell that takes its commands from a terminal.
 fn is_interactive_shell(pid: Pid) -> bool {
     let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let stdin = std::fs::read_link(format!("/proc/{pid}/fd/0")).unwrap_or_default();
@@ -158,8 +158,80 @@ fn is_interactive_shell(pid: Pid) -> bool {
         "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "busybox",
     ]
     .contains(&comm.trim_end());
-    shell
-        && (stdin.starts_with("/dev/pts")
-            || stdin.starts_with("/dev/console")
-            || stdin.starts_with("/dev/tty"))
+    let terminal = stdin.starts_with("/dev/pts")
+        || stdin.starts_with("/dev/console")
+        || stdin.starts_with("/dev/tty");
+    shell && terminal && {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
+        // the last word is ended by a NUL too
+        takes_commands_from_input(words.get(1..words.len() - 1).unwrap_or_default())
+    }
+}
+
+/// Whether a shell with these arguments reads commands from its standard input, or was told to be interactive, instead of running a
+/// script, which may have plans of its own for SIGTERM. Source: sh(1), bash(1).
+fn takes_commands_from_input(args: &[&[u8]]) -> bool {
+    let mut commands = true;
+    let mut args = args.iter();
+    while let Some(&arg) = args.next() {
+        match arg {
+            // busybox is called by its own name or by the applet's
+            b"sh" | b"ash" => {}
+            b"--" | b"-" => return commands && args.next().is_none(),
+            b"-o" | b"+o" | b"-O" | b"+O" | b"--rcfile" | b"--init-file" => {
+                args.next();
+            }
+            [b'-', b'-', ..] => {}
+            [b'-', letters @ ..] if letters.contains(&b'i') => return true,
+            [b'-', letters @ ..] => commands &= !letters.contains(&b'c'),
+            [b'+', ..] => {}
+            _ => return false,
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: bool) {
+        let args: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        assert_eq!(takes_commands_from_input(&args), expected, "{line:?}");
+    }
+
+    #[test]
+    fn shells_with_a_script_are_not_interactive() {
+        for line in [
+            "",
+            "-l",
+            "--login",
+            "-i",
+            "-s",
+            "-o vi",
+            "-O extglob +x",
+            "-c -i",
+            "--",
+            "-",
+            "--rcfile /etc/rc",
+            "sh",
+            "ash -l",
+            "-ic exit",
+        ] {
+            check(line, true);
+        }
+        for line in [
+            "-c exit",
+            "-ec exit",
+            "script",
+            "-x script",
+            "-- script",
+            "-o vi script",
+            "sh -c exit",
+            "sh script",
+        ] {
+            check(line, false);
+        }
+    }
 }

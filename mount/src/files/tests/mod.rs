@@ -6,6 +6,7 @@ mod filter;
 mod options;
 mod output;
 mod pids;
+mod trigger;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -131,6 +132,7 @@ fn the_tree() {
         "tracing_thresh",
         "per_cpu",
         "error_log",
+        "snapshot",
         "options",
         "buffer_subbuf_size_kb",
         "buffer_percent",
@@ -254,7 +256,7 @@ fn the_tree() {
     );
     assert_eq!(
         local.ls("events/files_test/two").unwrap(),
-        ["enable", "filter", "format", "id"]
+        ["enable", "filter", "trigger", "format", "id"]
     );
     assert_eq!(
         local.ls("events").unwrap().last().map(String::as_str),
@@ -280,8 +282,7 @@ fn the_tree() {
         "instances/a/options/record-cmd",
         "events/files_test/three",
         "events/none",
-        "events/files_test/one/trigger",
-        "snapshot",
+        "events/ftrace/bprint/trigger",
         "set_ftrace_filter",
     ];
     for path in absent {
@@ -614,7 +615,7 @@ fn headers_and_readme() {
         "kprobe",
         "uprobe",
         "hist",
-        "snapshot",
+        "snapshot()",
         "onchange",
         "fetcharg",
         "glob",
