@@ -557,7 +557,13 @@ fn tidy(local: &Local) {
     for name in local.ls("options").expect("options") {
         let on = matches!(
             &*name,
-            "context-info" | "markers" | "overwrite" | "annotate" | "irq-info" | "record-cmd"
+            "context-info"
+                | "markers"
+                | "copy_trace_marker"
+                | "overwrite"
+                | "annotate"
+                | "irq-info"
+                | "record-cmd"
         );
         let value = if on { "1" } else { "0" };
         plausible(local.echo(value, &format!("options/{name}")));

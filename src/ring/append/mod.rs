@@ -343,8 +343,11 @@ mod ways {
                     Outcome::Off => (),
                     Outcome::Full => {
                         // SAFETY: the caller's promise
-                        while unsafe { rseq::count_dropped(area, table) } == Outcome::Again {}
-                        return Some(false);
+                        return Some(match unsafe { rseq::count_dropped(area, table) } {
+                            Outcome::Done => false,
+                            // restarted, or the ring is being held by somebody, or this thread is elsewhere by now
+                            _ => self.refuse(),
+                        });
                     }
                 }
             }
