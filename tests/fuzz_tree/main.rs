@@ -26,7 +26,7 @@ use utracefs_mount::tree::tracefs;
 use utracefs_workloads::ALL;
 
 /// Operations of a run that is part of the tests.
-const SHORT: u64 = 60_000;
+const SHORT: u64 = 120_000;
 /// An operation that takes longer hangs, on whatever machine.
 const HANG: Duration = Duration::from_secs(60);
 /// Instances that may be there at a time.
@@ -557,7 +557,13 @@ fn tidy(local: &Local) {
     for name in local.ls("options").expect("options") {
         let on = matches!(
             &*name,
-            "context-info" | "markers" | "overwrite" | "annotate" | "irq-info" | "record-cmd"
+            "context-info"
+                | "markers"
+                | "overwrite"
+                | "annotate"
+                | "irq-info"
+                | "record-cmd"
+                | "copy_trace_marker"
         );
         let value = if on { "1" } else { "0" };
         plausible(local.echo(value, &format!("options/{name}")));
