@@ -111,6 +111,24 @@ const FIELDS: &[&str] = &[
     "a.function",
     "",
 ];
+/// What every event takes, or every event of this test.
+const GOOD: &[&str] = &[
+    "common_pid > 0",
+    "common_pid == 0x10",
+    "common_type & 3",
+    "common_flags != 1",
+    "common_preempt_count < 3",
+    "CPU == 0",
+    "CPU & CPUS{0-1}",
+    "cpu != CPUS{1}",
+    "COMM ~ \"fuzz*\"",
+    "COMM != 'x'",
+    "comm ~ \"*[a-z]?*\"",
+    "a > 3",
+    "a == 7",
+    "a & 5",
+    "a <= 9",
+];
 const OPERATORS: &[&str] = &[
     "==", "!=", "<", "<=", ">", ">=", "&", "~", "=", "===", "!~", "<>", "|", " ",
 ];
@@ -161,6 +179,8 @@ fn filter(rng: &mut Rng, depth: usize, out: &mut String) {
             if !rng.per_mille(10) {
                 out.push(')');
             }
+        } else if rng.per_mille(800) {
+            out.push_str(rng.word(GOOD));
         } else {
             out.push_str(rng.word(FIELDS));
             out.push(' ');

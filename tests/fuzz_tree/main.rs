@@ -26,7 +26,7 @@ use utracefs_mount::tree::tracefs;
 use utracefs_workloads::ALL;
 
 /// Operations of a run that is part of the tests.
-const SHORT: u64 = 60_000;
+const SHORT: u64 = 120_000;
 /// An operation that takes longer hangs, on whatever machine.
 const HANG: Duration = Duration::from_secs(60);
 /// Instances that may be there at a time.
@@ -559,11 +559,18 @@ fn tidy(local: &Local) {
             &*name,
             "context-info"
                 | "markers"
+<<<<<<< HEAD
                 | "copy_trace_marker"
+=======
+>>>>>>> conform
                 | "overwrite"
                 | "annotate"
                 | "irq-info"
                 | "record-cmd"
+<<<<<<< HEAD
+=======
+                | "copy_trace_marker"
+>>>>>>> conform
         );
         let value = if on { "1" } else { "0" };
         plausible(local.echo(value, &format!("options/{name}")));

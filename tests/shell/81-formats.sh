@@ -39,9 +39,9 @@ shape 'raw without context' '# [0-9a-f]+ hello' "$(on raw nocontext-info last)"
 shape hex '[0-9a-f]{8} 0000000[0-9a-f] [0-9a-f]{16} type: 5' "$(on hex events)"
 shape 'hex over raw' '[0-9a-f]{8} 0000000[0-9a-f] [0-9a-f]{16} type: 5' "$(on raw hex fields events)"
 shape 'raw over fields' '[0-9]+ [0-9]+ [0-9]+ # [0-9a-f]+ hello' "$(on raw fields events)"
-bin() { tail -n 1 "$T/trace" | tr -d '\n' | tail -c +17; }
+bin() { tail -c 24 "$T/trace" | tail -c +17; }
 is bin 'type: 5' "$(on bin bin)"
-pid() { tail -n 1 "$T/trace" | od -An -td4 -N4 | tr -d ' '; }
+pid() { tail -c 24 "$T/trace" | od -An -td4 -N4 | tr -d ' '; }
 is 'pid in bin' "$$" "$(on bin pid)"
 shape fields "$name-[0-9]+ +\\[[0-9]{3}\\] \\.\\.\\.1\\. +[0-9]+\\.[0-9]{6}: UNKNOWN TYPE 5" "$(on fields events)"
 is 'message only' hello "$(on printk-msg-only events)"

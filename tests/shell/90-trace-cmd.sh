@@ -47,7 +47,7 @@ lossless() { # lossless WHAT FILE
     ! grep -q 'EVENTS DROPPED\|MISSED EVENTS' out || fail "$1: the report says that events were lost"
 }
 reset_tracing
-"$UTRACEFS" exec --mount "$T" -- trace-cmd record -e sched -o record.dat -- "$UTRACEFS" workload run sched --ops 1000 --rate 500 >out 2>&1 || fail "trace-cmd record: $(tail -n 20 out)"
+"$UTRACEFS" exec --mount "$T" -- trace-cmd record -e sched -o record.dat -- "$UTRACEFS" workload run sched --ops 600 --rate 200 >out 2>&1 || fail "trace-cmd record: $(tail -n 20 out)"
 # what trace-cmd prints of per_cpu/*/stats at the end
 is "overrun and drops that trace-cmd saw" '' "$(grep -E '^ *(overrun|commit overrun|dropped events): [1-9]' out || true)"
 lossless "record" record.dat

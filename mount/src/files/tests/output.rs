@@ -129,6 +129,14 @@ fn pipes() {
     );
     drop(pipe);
     local.echo("1", "tracing_on").unwrap();
+    // an event without any text is taken all the same
+    local.echo("1", "options/printk-msg-only").unwrap();
+    local.put(b"\0", "trace_marker", false).unwrap();
+    let pipe = local.open("trace_pipe", READ).unwrap();
+    assert_eq!(errno(local.read(&pipe, 0, 100)), Some(Errno::EAGAIN));
+    drop(pipe);
+    local.echo("0", "options/printk-msg-only").unwrap();
+    assert_eq!(bodies(&local.cat("trace").unwrap()).len(), 0);
     // each CPU has a reader, all together then have none
     let cpus: Vec<Handle> = (0..cpu::possible())
         .map(|c| {
