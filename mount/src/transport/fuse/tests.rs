@@ -335,7 +335,7 @@ fn waiting_and_signals() {
     let mut cat = m.cat("take");
     m.parked(1);
     // SAFETY: our own child
-    unsafe { libc::kill(cat.id() as i32, libc::SIGTSTP) };
+    unsafe { libc::kill(cat.id() as i32, libc::SIGSTOP) };
     m.parked(0);
     // SAFETY: our own child
     unsafe { libc::kill(cat.id() as i32, libc::SIGCONT) };
