@@ -559,18 +559,11 @@ fn tidy(local: &Local) {
             &*name,
             "context-info"
                 | "markers"
-<<<<<<< HEAD
-                | "copy_trace_marker"
-=======
->>>>>>> conform
                 | "overwrite"
                 | "annotate"
                 | "irq-info"
                 | "record-cmd"
-<<<<<<< HEAD
-=======
                 | "copy_trace_marker"
->>>>>>> conform
         );
         let value = if on { "1" } else { "0" };
         plausible(local.echo(value, &format!("options/{name}")));
