@@ -104,7 +104,7 @@ fn prepare_inner(dir: &Path, over: bool) -> Result<PathBuf, Failure> {
     }
     let meta = fs::metadata(&point).map_err(|e| {
         let f = Failure::new(format!("cannot use {}: {}", point.display(), plain(&e)));
-        if e.raw_os_error() == Some(libc::ENOTCONN) {
+        if matches!(e.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED)) {
             f.remedy(format!(
                 "another FUSE file system's dead mount is there: umount -l {}",
                 point.display()
