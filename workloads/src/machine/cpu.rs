@@ -59,6 +59,11 @@ pub(super) fn local_if_any() -> Option<Rc<Local>> {
     LOCAL.try_with(|local| local.get().cloned()).ok().flatten()
 }
 
+/// Index of the calling thread's CPU; `None` for threads that are no CPU of a machine.
+pub(crate) fn this_cpu() -> Option<usize> {
+    local_if_any().map(|local| local.index)
+}
+
 /// Index of the CPU that the caller runs on: a task, or a handler of any kind.
 pub(crate) fn current_cpu() -> usize {
     local().index

@@ -44,7 +44,8 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 pub(crate) use channel::pipe;
-pub(crate) use cpu::current_cpu;
+pub(crate) use context::{atomically, locked};
+pub(crate) use cpu::{current_cpu, this_cpu};
 pub(crate) use hrtimer::{Again, Hrtimer, Mode};
 pub(crate) use irq::{Handler, Irq, IrqReturn, request_irq};
 pub(crate) use process::{
