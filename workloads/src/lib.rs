@@ -5,6 +5,8 @@
 
 pub mod events;
 mod futex;
+mod irq;
+mod jobs;
 mod load;
 mod machine;
 mod manager;
@@ -15,6 +17,8 @@ mod signals;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod timer;
+mod workqueue;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +42,13 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD];
+pub static ALL: &[Workload] = &[
+    sched::WORKLOAD,
+    syscalls::WORKLOAD,
+    irq::WORKLOAD,
+    timer::WORKLOAD,
+    workqueue::WORKLOAD,
+];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]
