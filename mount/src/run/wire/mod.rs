@@ -74,6 +74,8 @@ coded! {
         pub time_ns: u64,
         /// On which CPU, if something tells it.
         pub cpu: Option<u32>,
+        /// Where in its program the task was, if something tells it: what `userstacktrace` shows.
+        pub ip: Option<u64>,
         /// To whom, or by whom.
         pub task: Who,
         /// What.

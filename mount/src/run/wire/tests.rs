@@ -112,6 +112,7 @@ fn records() -> Vec<Record> {
     let record = |(i, what)| Record {
         time_ns: u64::MAX - i as u64,
         cpu: (i % 2 == 0).then_some(i as u32),
+        ip: (i % 3 == 0).then_some(0x5555_0000_0000 + i as u64),
         task: who(),
         what,
     };
