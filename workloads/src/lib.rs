@@ -12,6 +12,7 @@ mod pid;
 mod rng;
 mod sched;
 mod signals;
+pub mod subject;
 mod syscalls;
 #[cfg(test)]
 mod testing;

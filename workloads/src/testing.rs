@@ -14,7 +14,7 @@ pub(crate) mod sched {
     use utracefs::base::task;
 
     use crate::events::sched as events;
-    use crate::machine::Green;
+    use crate::subject::Subject;
 
     /// What an event says.
     #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,7 +91,13 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_switch(_: *const (), preempt: bool, prev: &Green, next: &Green, prev_state: u32) {
+    fn on_switch(
+        _: *const (),
+        preempt: bool,
+        prev: &dyn Subject,
+        next: &dyn Subject,
+        prev_state: u32,
+    ) {
         assert_eq!(
             preempt,
             prev_state == crate::machine::state::REPORT_PREEMPTED
@@ -103,28 +109,28 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_waking(_: *const (), task: &Green, target: u32) {
+    fn on_waking(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::Waking {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_wakeup(_: *const (), task: &Green, target: u32) {
+    fn on_wakeup(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::Wakeup {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_wakeup_new(_: *const (), task: &Green, target: u32) {
+    fn on_wakeup_new(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::WakeupNew {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_migrate(_: *const (), task: &Green, orig: u32, dest: u32) {
+    fn on_migrate(_: *const (), task: &dyn Subject, orig: u32, dest: u32) {
         push(Event::Migrate {
             pid: task.pid(),
             orig,
@@ -132,28 +138,28 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_fork(_: *const (), parent: &Green, child: &Green) {
+    fn on_fork(_: *const (), parent: &dyn Subject, child: &dyn Subject) {
         push(Event::Fork {
             parent: parent.pid(),
             child: child.pid(),
         });
     }
 
-    fn on_exec(_: *const (), task: &Green, _old_pid: i32, filename: &str) {
+    fn on_exec(_: *const (), task: &dyn Subject, _old_pid: i32, filename: &[u8]) {
         push(Event::Exec {
             pid: task.pid(),
-            filename: filename.into(),
+            filename: String::from_utf8_lossy(filename).into_owned(),
         });
     }
 
-    fn on_exit(_: *const (), task: &Green, group_dead: bool) {
+    fn on_exit(_: *const (), task: &dyn Subject, group_dead: bool) {
         push(Event::Exit {
             pid: task.pid(),
             group_dead,
         });
     }
 
-    fn on_wait(_: *const (), waiter: &Green, pid: i32) {
+    fn on_wait(_: *const (), waiter: &dyn Subject, pid: i32) {
         push(Event::Wait {
             waiter: waiter.pid(),
             pid,

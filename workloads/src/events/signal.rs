@@ -3,7 +3,7 @@
 use utracefs::define_event_trace;
 use utracefs::event::field_type::Chars;
 
-use crate::machine::Green;
+use crate::subject::Subject;
 
 /// What becomes of a signal that is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +18,7 @@ define_event_trace!(
     /// A signal is sent to a task; `group`: to its process.
     signal_generate,
     TP_system(signal),
-    TP_PROTO(sig: i32, code: i32, task: &Green, group: bool, result: Sent),
+    TP_PROTO(sig: i32, errno: i32, code: i32, task: &dyn Subject, group: bool, result: Sent),
     TP_STRUCT__entry {
         sig: i32,
         errno: i32,
@@ -30,7 +30,7 @@ define_event_trace!(
     },
     TP_fast_assign {
         sig: sig,
-        errno: 0,
+        errno: errno,
         code: code,
         comm: task.comm(),
         pid: task.pid(),
