@@ -7,6 +7,7 @@ pub mod signal;
 pub mod syscalls;
 pub mod timer;
 pub mod workqueue;
+pub mod task;
 
 #[cfg(test)]
 mod tests;
