@@ -4,5 +4,6 @@ pub mod cli;
 pub mod files;
 pub mod node;
 pub mod run;
+pub mod traced;
 pub mod transport;
 pub mod tree;
