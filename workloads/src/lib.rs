@@ -8,6 +8,7 @@ mod futex;
 mod load;
 mod machine;
 mod manager;
+mod net;
 mod pid;
 mod rng;
 mod sched;
@@ -15,6 +16,7 @@ mod signals;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod xdp;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +40,12 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD];
+pub static ALL: &[Workload] = &[
+    sched::WORKLOAD,
+    syscalls::WORKLOAD,
+    net::WORKLOAD,
+    xdp::WORKLOAD,
+];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]

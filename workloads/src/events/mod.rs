@@ -1,9 +1,16 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod napi;
+pub mod net;
+pub mod qdisc;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
+pub mod skb;
+pub mod sock;
 pub mod syscalls;
+pub mod tcp;
+pub mod xdp;
 
 #[cfg(test)]
 mod tests;
