@@ -1,5 +1,6 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod irq;
 pub mod napi;
 pub mod net;
 pub mod qdisc;
@@ -10,6 +11,8 @@ pub mod skb;
 pub mod sock;
 pub mod syscalls;
 pub mod tcp;
+pub mod timer;
+pub mod workqueue;
 pub mod xdp;
 
 #[cfg(test)]
@@ -27,4 +30,6 @@ pub mod flags {
     pub const SOFTIRQ: u8 = 0x10;
     /// See NEED_RESCHED.
     pub const PREEMPT_RESCHED: u8 = 0x20;
+    /// `b`, with the first one `D`: soft interrupts are not served here until this section ends.
+    pub const BH_OFF: u8 = 0x80;
 }

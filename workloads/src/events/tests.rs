@@ -46,7 +46,10 @@ fn formats_are_linuxs() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 10 + 1 + 2 + 2 * super::syscalls::ALL.len());
+    assert_eq!(
+        compared,
+        7 + 12 + 4 + 10 + 1 + 2 + 2 * super::syscalls::ALL.len()
+    );
 }
 
 #[test]
