@@ -11,6 +11,7 @@ mod jobs;
 mod load;
 mod machine;
 mod manager;
+mod net;
 mod pid;
 mod process;
 mod rng;
@@ -22,6 +23,7 @@ mod syscalls;
 mod testing;
 mod timer;
 mod workqueue;
+mod xdp;
 
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +51,8 @@ pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
     process::WORKLOAD,
+    net::WORKLOAD,
+    xdp::WORKLOAD,
     irq::WORKLOAD,
     timer::WORKLOAD,
     workqueue::WORKLOAD,

@@ -1,13 +1,20 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
 pub mod irq;
+pub mod napi;
+pub mod net;
+pub mod qdisc;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
+pub mod skb;
+pub mod sock;
 pub mod syscalls;
+pub mod tcp;
 pub mod timer;
 pub mod workqueue;
 pub mod task;
+pub mod xdp;
 
 #[cfg(test)]
 mod tests;
