@@ -4,10 +4,13 @@
 //! while no event is enabled the calls that report cost a nop each.
 
 pub mod events;
+pub mod figures;
 mod futex;
+mod jobs;
 mod load;
 mod machine;
 mod manager;
+mod mm;
 mod pid;
 mod rng;
 mod sched;
@@ -38,7 +41,7 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD];
+pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD, mm::WORKLOAD];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]

@@ -49,6 +49,20 @@ pub(super) fn local() -> Rc<Local> {
     LOCAL.with(|local| local.get().expect("called by a task of a machine").clone())
 }
 
+/// Index of the calling thread's CPU; `None` for threads that are no CPU of a machine.
+pub(crate) fn this_cpu() -> Option<usize> {
+    LOCAL.with(|local| local.get().map(|local| local.index))
+}
+
+/// Lets `emit` fire an event with interrupts off and `depth` reasons not to be preempted. On a thread that is no CPU of a
+/// machine these are not known, and it just fires.
+pub(crate) fn atomically(depth: u8, emit: impl FnOnce()) {
+    match LOCAL.with(|local| local.get().cloned()) {
+        Some(local) => local.atomically(depth, emit),
+        None => emit(),
+    }
+}
+
 /// The life of a CPU's thread.
 pub(super) fn run(machine: Arc<Machine>, index: usize) {
     let idle = machine.cpus[index].idle.clone();

@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 pub(crate) use channel::pipe;
+pub(crate) use cpu::{atomically, this_cpu};
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
