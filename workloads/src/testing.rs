@@ -8,6 +8,9 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
+#[path = "testing/kernel.rs"]
+pub(crate) mod kernel;
+
 /// The scheduler's events.
 pub(crate) mod sched {
     use parking_lot::Mutex;

@@ -4,10 +4,13 @@ pub mod block;
 #[cfg(target_arch = "x86_64")]
 pub mod exceptions;
 pub mod kmem;
+pub mod irq;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
 pub mod syscalls;
+pub mod timer;
+pub mod workqueue;
 
 #[cfg(test)]
 mod tests;
@@ -24,4 +27,6 @@ pub mod flags {
     pub const SOFTIRQ: u8 = 0x10;
     /// See NEED_RESCHED.
     pub const PREEMPT_RESCHED: u8 = 0x20;
+    /// `b`, with the first one `D`: soft interrupts are not served here until this section ends.
+    pub const BH_OFF: u8 = 0x80;
 }

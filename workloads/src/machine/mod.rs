@@ -12,35 +12,62 @@
 //!
 //! Locks, in this order: a pipe's, the task list's, a task's wake lock, a run queue's. No two of a kind at once.
 
+mod callback;
 mod channel;
+mod context;
 mod cpu;
+mod hrtimer;
+mod irq;
+#[cfg(test)]
+mod kernel_tests;
+mod pool;
 mod process;
 mod queue;
 mod sleep;
+mod softirq;
 mod task;
+mod tasklet;
 #[cfg(test)]
 mod tests;
+mod tick;
+mod timer;
+mod wait;
 mod wake;
+mod wheel;
+mod workqueue;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
 pub(crate) use channel::pipe;
-pub(crate) use cpu::{atomically, this_cpu};
+pub(crate) use context::{atomically, locked};
+pub(crate) use cpu::{current_cpu, this_cpu};
+pub(crate) use hrtimer::{Again, Hrtimer, Mode};
+pub(crate) use irq::{Handler, Irq, IrqReturn, request_irq};
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
-pub(crate) use sleep::{compute, sleep, sleep_on_io};
+pub(crate) use sleep::{compute, preempt_point, sleep, sleep_on_io};
+pub(crate) use softirq::{SoftIrq, raise_softirq, with_bh_disabled};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
+pub(crate) use tasklet::Tasklet;
+pub(crate) use timer::{HZ, TIMER_IRQSAFE, TIMER_PINNED, Timer, jiffies, nsecs_to_jiffies};
+pub(crate) use wait::WaitQueue;
+pub(crate) use workqueue::{
+    DelayedWork, WQ_BOUND, WQ_HIGHPRI, WQ_UNBOUND, Work, WorkFuture, Workqueue, queue_work,
+    queue_work_on,
+};
 
 use crate::futex::{self, now_ns};
+use pool::Pool;
 use process::TaskList;
 use queue::RunQueue;
-use task::Group;
+use task::{Group, Kind};
+use wheel::Wheel;
 
 /// Slice of a fair task on one CPU, ns; grows with the number of CPUs as the kernel's `base_slice_ns` does.
 const BASE_SLICE_NS: u64 = 700_000;
@@ -56,6 +83,11 @@ pub(crate) struct Cpu {
     /// What others want done on this CPU, in interrupt context.
     requests: Mutex<Vec<Request>>,
     interrupted: AtomicBool,
+    /// Its armed timers of high resolution, and when the first of them is due; `u64::MAX` if there is none.
+    hrtimers: Mutex<hrtimer::Base>,
+    next_event: AtomicU64,
+    /// Its pending timers that count in jiffies.
+    wheel: Mutex<Wheel>,
     /// Sent for to take over a waiting task, and has not looked yet.
     called: AtomicBool,
     /// Changes with every request; what the idle thread waits on.
@@ -72,12 +104,20 @@ enum Request {
     /// The first task of a session.
     Boot(Arc<Session>, &'static str, Body),
     Kill(Arc<Session>),
+    /// A device wants to be served.
+    Device(Arc<irq::Action>),
 }
 
 /// The CPUs and the tasks.
 pub(crate) struct Machine {
     cpus: Vec<Cpu>,
     tasks: Mutex<TaskList>,
+    softirqs: softirq::Actions,
+    pools: Vec<Arc<Pool>>,
+    /// What the machine's own threads belong to.
+    kernel: Arc<Session>,
+    /// Changes when the last of them has ended.
+    kernel_gone: Arc<AtomicU32>,
     stop: AtomicBool,
 }
 
@@ -106,9 +146,15 @@ impl Owner {
             .map(|number| Cpu::new(*number, slice))
             .collect();
         let tasks = Mutex::new(TaskList::new());
+        let kernel_gone = Arc::new(AtomicU32::new(0));
+        let gone = kernel_gone.clone();
         let machine = Arc::new(Machine {
             cpus,
             tasks,
+            softirqs: softirq::Actions::default(),
+            pools: pool::pools(numbers),
+            kernel: Arc::new(Session::new(Box::new(move || futex::poke(&gone)))),
+            kernel_gone,
             stop: AtomicBool::new(false),
         });
         let mut owner = Owner {
@@ -166,6 +212,11 @@ impl Owner {
         }
     }
 
+    /// The machine, for those who raise interrupts.
+    pub fn machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
     /// CPUs of the machine.
     pub fn cpus(&self) -> usize {
         self.machine.cpus.len()
@@ -174,6 +225,16 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        let kernel = &self.machine.kernel;
+        kernel.kill();
+        self.machine.cpus[0].request(Request::Kill(kernel.clone()));
+        loop {
+            let gone = self.machine.kernel_gone.load(Ordering::SeqCst);
+            if kernel.alive() == 0 {
+                break;
+            }
+            futex::wait(&self.machine.kernel_gone, gone, None);
+        }
         self.machine.stop.store(true, Ordering::SeqCst);
         for cpu in &self.machine.cpus {
             cpu.ring();
@@ -198,6 +259,7 @@ impl Cpu {
             session,
             group,
             None,
+            Kind::default(),
         ));
         idle.state.store(state::RUNNING, Ordering::SeqCst);
         Cpu {
@@ -207,6 +269,9 @@ impl Cpu {
             need_resched: AtomicBool::new(false),
             requests: Mutex::new(Vec::new()),
             interrupted: AtomicBool::new(false),
+            hrtimers: Mutex::default(),
+            next_event: AtomicU64::new(u64::MAX),
+            wheel: Mutex::new(Wheel::new(timer::jiffies())),
             called: AtomicBool::new(false),
             bell: AtomicU32::new(0),
             idle,

@@ -32,7 +32,7 @@ impl Local {
             }
         }
         // Asleep on no queue: only we, with its wake lock, change its CPU.
-        let dest = self.choose(home);
+        let dest = task.kind.pinned.unwrap_or_else(|| self.choose(home));
         if dest != home {
             self.atomically(depth, || {
                 trace_sched_migrate_task(task, self.number_of(task), self.machine.cpus[dest].number)
@@ -70,6 +70,7 @@ impl Local {
         let least = (0..self.machine.cpus.len())
             .min_by_key(|i| (load(*i), *i != self.index, *i))
             .unwrap_or(self.index);
+        let least = task.kind.pinned.unwrap_or(least);
         task.cpu.store(least, Ordering::SeqCst);
         let cpu = &self.machine.cpus[least];
         let waking = task.wake_lock.lock();
@@ -92,6 +93,9 @@ impl Local {
         let preempts = queue.preempts(task);
         if preempts {
             cpu.need_resched.store(true, Ordering::SeqCst);
+            if dest == self.index {
+                self.show_context();
+            }
         }
         preempts
     }
