@@ -5,6 +5,7 @@
 
 mod children;
 pub mod events;
+pub mod figures;
 mod futex;
 mod irq;
 mod jobs;
@@ -12,6 +13,7 @@ mod load;
 mod machine;
 mod manager;
 mod net;
+mod mm;
 mod pid;
 mod process;
 mod rng;
@@ -56,6 +58,7 @@ pub static ALL: &[Workload] = &[
     irq::WORKLOAD,
     timer::WORKLOAD,
     workqueue::WORKLOAD,
+    mm::WORKLOAD,
 ];
 
 /// What workloads of one manager have in common.

@@ -1,5 +1,9 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod block;
+#[cfg(target_arch = "x86_64")]
+pub mod exceptions;
+pub mod kmem;
 pub mod irq;
 pub mod napi;
 pub mod net;
