@@ -284,39 +284,33 @@ pub(crate) mod syscalls {
         });
     }
 
-    macro_rules! with_probes {
-        ($($name:ident)*) => { pastey::paste! {
-            /// Calls that have probes.
-            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-            fn register() {
-                raw_syscalls::register_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
-                raw_syscalls::register_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
-                $(syscalls::[<register_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
-                $(syscalls::[<register_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+    /// Registers the probes or takes them away.
+    fn listen(on: bool) {
+        let data = std::ptr::null();
+        if on {
+            raw_syscalls::register_trace_sys_enter(on_raw_enter, data).unwrap();
+            raw_syscalls::register_trace_sys_exit(on_raw_exit, data).unwrap();
+        } else {
+            raw_syscalls::unregister_trace_sys_enter(on_raw_enter, data).unwrap();
+            raw_syscalls::unregister_trace_sys_exit(on_raw_exit, data).unwrap();
+        }
+        for nr in 0..512 {
+            if syscalls::TABLE.find(nr).is_some() {
+                syscalls::TABLE
+                    .listen_enter(nr, on_enter, data, on)
+                    .unwrap();
+                syscalls::TABLE.listen_exit(nr, on_exit, data, on).unwrap();
             }
-
-            fn unregister() {
-                raw_syscalls::unregister_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
-                raw_syscalls::unregister_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
-                $(syscalls::[<unregister_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
-                $(syscalls::[<unregister_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
-            }
-        } };
-    }
-
-    with_probes! {
-        read write close newfstat lseek nanosleep rename futex getdents64 clock_nanosleep openat mkdirat newfstatat
-        unlinkat pipe2 renameat2
+        }
     }
 
     /// Runs `work` and returns the events of system calls that came meanwhile.
     pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
         let _alone = super::alone();
-        register();
+        listen(true);
         TRACE.lock().clear();
         let result = work();
-        unregister();
+        listen(false);
         (result, std::mem::take(&mut *TRACE.lock()))
     }
 }

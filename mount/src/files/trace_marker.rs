@@ -30,7 +30,7 @@ pub(super) fn writer(caller: &Caller) -> Task {
     // a mark has its writer's number in it; name and process are for those who record events
     Task::new(pid, pid, "").with_place(Place {
         cpu: Some(writer_cpu(pid)),
-        time: None,
+        ..Place::default()
     })
 }
 

@@ -29,81 +29,73 @@ unsafe fn perform(nr: i64, args: [u64; 6]) -> i64 {
     result
 }
 
-/// One call: the name of its events, its number, its arguments in the order of the call, and the texts of its paths.
+/// One call: its number, its arguments in the order of the call, and the texts of its paths.
 macro_rules! call {
-    ($name:ident, $nr:expr, ($($arg:expr),*) $(, $path:expr)*) => {{
-        let nr = $nr;
+    ($nr:ident, ($($arg:expr),*) $(, $path:expr)*) => {{
         let mut args = [0u64; 6];
         for (slot, word) in args.iter_mut().zip([$($arg.word()),*]) {
             *slot = word;
         }
-        trace_sys_enter(nr, &args);
-        pastey::paste! { events::[<trace_sys_enter_ $name>]($($arg,)* $($path),*) };
         // SAFETY: the pointers come from live references and slices of at least the length that is passed with them.
-        let ret = unsafe { perform(nr, args) };
-        trace_sys_exit(nr, ret);
-        pastey::paste! { events::[<trace_sys_exit_ $name>](ret) };
-        ret
+        unsafe { traced(libc::$nr, args, &[$($path.to_bytes()),*]) }
     }};
 }
 
+/// Performs call `nr` between its events; `paths`: the texts of its paths.
+///
+/// # Safety
+/// As [`perform`].
+unsafe fn traced(nr: i64, args: [u64; 6], paths: &[&[u8]]) -> i64 {
+    trace_sys_enter(nr, &args);
+    events::enter(nr, &args, paths);
+    // SAFETY: the caller's promise.
+    let ret = unsafe { perform(nr, args) };
+    trace_sys_exit(nr, ret);
+    events::exit(nr, ret);
+    ret
+}
+
 pub(super) fn openat(dir: i32, path: &CStr, flags: i32, mode: u32) -> i64 {
-    call!(
-        openat,
-        libc::SYS_openat,
-        (dir, path.as_ptr(), flags, mode),
-        path
-    )
+    call!(SYS_openat, (dir, path.as_ptr(), flags, mode), path)
 }
 
 pub(super) fn read(fd: i32, buf: &mut [u8]) -> i64 {
-    call!(read, libc::SYS_read, (fd, buf.as_mut_ptr(), buf.len()))
+    call!(SYS_read, (fd, buf.as_mut_ptr(), buf.len()))
 }
 
 pub(super) fn write(fd: i32, buf: &[u8]) -> i64 {
-    call!(write, libc::SYS_write, (fd, buf.as_ptr(), buf.len()))
+    call!(SYS_write, (fd, buf.as_ptr(), buf.len()))
 }
 
 pub(super) fn close(fd: i32) -> i64 {
-    call!(close, libc::SYS_close, (fd))
+    call!(SYS_close, (fd))
 }
 
 pub(super) fn lseek(fd: i32, offset: i64, whence: i32) -> i64 {
-    call!(lseek, libc::SYS_lseek, (fd, offset, whence))
+    call!(SYS_lseek, (fd, offset, whence))
 }
 
 pub(super) fn newfstat(fd: i32, stat: &mut libc::stat) -> i64 {
-    call!(newfstat, libc::SYS_fstat, (fd, std::ptr::from_mut(stat)))
+    call!(SYS_fstat, (fd, std::ptr::from_mut(stat)))
 }
 
 pub(super) fn newfstatat(dir: i32, path: &CStr, stat: &mut libc::stat, flags: i32) -> i64 {
     let stat = std::ptr::from_mut(stat);
-    call!(
-        newfstatat,
-        libc::SYS_newfstatat,
-        (dir, path.as_ptr(), stat, flags),
-        path
-    )
+    call!(SYS_newfstatat, (dir, path.as_ptr(), stat, flags), path)
 }
 
 pub(super) fn mkdirat(dir: i32, path: &CStr, mode: u32) -> i64 {
-    call!(mkdirat, libc::SYS_mkdirat, (dir, path.as_ptr(), mode), path)
+    call!(SYS_mkdirat, (dir, path.as_ptr(), mode), path)
 }
 
 pub(super) fn unlinkat(dir: i32, path: &CStr, flags: i32) -> i64 {
-    call!(
-        unlinkat,
-        libc::SYS_unlinkat,
-        (dir, path.as_ptr(), flags),
-        path
-    )
+    call!(SYS_unlinkat, (dir, path.as_ptr(), flags), path)
 }
 
 pub(super) fn renameat2(old_dir: i32, old: &CStr, new_dir: i32, new: &CStr, flags: u32) -> i64 {
     let (old_name, new_name) = (old.as_ptr(), new.as_ptr());
     call!(
-        renameat2,
-        libc::SYS_renameat2,
+        SYS_renameat2,
         (old_dir, old_name, new_dir, new_name, flags),
         old,
         new
@@ -113,45 +105,30 @@ pub(super) fn renameat2(old_dir: i32, old: &CStr, new_dir: i32, new: &CStr, flag
 /// Of the old calls, only some machines have this one; elsewhere it is renameat2(2), as in the C library.
 pub(super) fn rename(old: &CStr, new: &CStr) -> i64 {
     #[cfg(target_arch = "x86_64")]
-    return call!(
-        rename,
-        libc::SYS_rename,
-        (old.as_ptr(), new.as_ptr()),
-        old,
-        new
-    );
+    return call!(SYS_rename, (old.as_ptr(), new.as_ptr()), old, new);
     #[cfg(not(target_arch = "x86_64"))]
     return renameat2(libc::AT_FDCWD, old, libc::AT_FDCWD, new, 0);
 }
 
 pub(super) fn getdents64(fd: i32, buf: &mut [u64]) -> i64 {
     call!(
-        getdents64,
-        libc::SYS_getdents64,
+        SYS_getdents64,
         (fd, buf.as_mut_ptr(), std::mem::size_of_val(buf))
     )
 }
 
 pub(super) fn pipe2(fds: &mut [i32; 2], flags: i32) -> i64 {
-    call!(pipe2, libc::SYS_pipe2, (fds.as_mut_ptr(), flags))
+    call!(SYS_pipe2, (fds.as_mut_ptr(), flags))
 }
 
 pub(super) fn nanosleep(time: &libc::timespec) -> i64 {
     let rest = std::ptr::null::<libc::timespec>();
-    call!(
-        nanosleep,
-        libc::SYS_nanosleep,
-        (std::ptr::from_ref(time), rest)
-    )
+    call!(SYS_nanosleep, (std::ptr::from_ref(time), rest))
 }
 
 pub(super) fn clock_nanosleep(clock: i32, flags: i32, time: &libc::timespec) -> i64 {
     let (time, rest) = (std::ptr::from_ref(time), std::ptr::null::<libc::timespec>());
-    call!(
-        clock_nanosleep,
-        libc::SYS_clock_nanosleep,
-        (clock, flags, time, rest)
-    )
+    call!(SYS_clock_nanosleep, (clock, flags, time, rest))
 }
 
 /// Waits while `word` holds `seen`, at most until `deadline` (CLOCK_MONOTONIC).
@@ -159,8 +136,7 @@ pub(super) fn futex_wait(word: &AtomicU32, seen: u32, deadline: &libc::timespec)
     let op = libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG;
     let (deadline, none) = (std::ptr::from_ref(deadline), std::ptr::null::<u32>());
     call!(
-        futex,
-        libc::SYS_futex,
+        SYS_futex,
         (
             word.as_ptr(),
             op,
