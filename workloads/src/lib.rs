@@ -3,6 +3,7 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod children;
 pub mod events;
 mod futex;
 mod irq;
@@ -11,9 +12,11 @@ mod load;
 mod machine;
 mod manager;
 mod pid;
+mod process;
 mod rng;
 mod sched;
 mod signals;
+pub mod subject;
 mod syscalls;
 #[cfg(test)]
 mod testing;
@@ -45,6 +48,7 @@ pub struct Workload {
 pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
+    process::WORKLOAD,
     irq::WORKLOAD,
     timer::WORKLOAD,
     workqueue::WORKLOAD,
