@@ -3,6 +3,7 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod block;
 pub mod events;
 pub mod figures;
 mod futex;
@@ -41,7 +42,12 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD, mm::WORKLOAD];
+pub static ALL: &[Workload] = &[
+    sched::WORKLOAD,
+    syscalls::WORKLOAD,
+    block::WORKLOAD,
+    mm::WORKLOAD,
+];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]

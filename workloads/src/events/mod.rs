@@ -3,8 +3,8 @@
 pub mod block;
 #[cfg(target_arch = "x86_64")]
 pub mod exceptions;
-pub mod kmem;
 pub mod irq;
+pub mod kmem;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
