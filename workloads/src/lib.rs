@@ -7,6 +7,7 @@ mod block;
 pub mod events;
 pub mod figures;
 mod futex;
+mod irq;
 mod jobs;
 mod load;
 mod machine;
@@ -19,6 +20,8 @@ mod signals;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod timer;
+mod workqueue;
 
 use std::io;
 use std::path::PathBuf;
@@ -46,6 +49,9 @@ pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
     block::WORKLOAD,
+    irq::WORKLOAD,
+    timer::WORKLOAD,
+    workqueue::WORKLOAD,
     mm::WORKLOAD,
 ];
 

@@ -1,6 +1,7 @@
 //! What a CPU's thread does: polls tasks, serves interrupts, switches.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::softirq::{Daemon, SoftIrq};
 use super::task::{Green, state};
 use super::tasklet::Queues;
 use super::tick::Tick;
-use super::{Cpu, Machine, Request, process};
+use super::{Cpu, Machine, Request, irq_poll, process};
 use crate::events::sched::{
     trace_sched_migrate_task, trace_sched_process_free, trace_sched_switch,
 };
@@ -42,6 +43,7 @@ pub(super) struct Local {
     pub(super) pending: Cell<u32>,
     pub(super) daemon: RefCell<Daemon>,
     pub(super) tasklets: RefCell<Queues>,
+    pub(super) polled: RefCell<VecDeque<Arc<irq_poll::Inner>>>,
     tick: OnceCell<Tick>,
 }
 
@@ -82,6 +84,7 @@ pub(super) fn run(machine: Arc<Machine>, index: usize) {
         pending: Cell::new(0),
         daemon: RefCell::default(),
         tasklets: RefCell::default(),
+        polled: RefCell::default(),
         tick: OnceCell::new(),
     });
     let _ = LOCAL.with(|slot| slot.set(local.clone()));
