@@ -3,14 +3,17 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod block;
 mod children;
 pub mod events;
+pub mod figures;
 mod futex;
 mod irq;
 mod jobs;
 mod load;
 mod machine;
 mod manager;
+mod mm;
 mod pid;
 mod process;
 mod rng;
@@ -49,9 +52,11 @@ pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
     process::WORKLOAD,
+    block::WORKLOAD,
     irq::WORKLOAD,
     timer::WORKLOAD,
     workqueue::WORKLOAD,
+    mm::WORKLOAD,
 ];
 
 /// What workloads of one manager have in common.

@@ -1,6 +1,10 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod block;
+#[cfg(target_arch = "x86_64")]
+pub mod exceptions;
 pub mod irq;
+pub mod kmem;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
