@@ -39,3 +39,30 @@ pub static MM: Mm = Mm {
     pages_freed: Counter::new(),
     faults: Counter::new(),
 };
+
+/// Figures of the `block` workload.
+#[derive(Debug)]
+pub struct Block {
+    /// Requests that came back from the device, those it refused included.
+    pub requests: Counter,
+    /// Those that it refused.
+    pub errors: Counter,
+    /// From the moment a request goes to the device until its end is known, ns, of all requests together.
+    pub latency_ns: Counter,
+    /// Bytes that the device has really read.
+    pub bytes_read: Counter,
+    /// Bytes that it has really written.
+    pub bytes_written: Counter,
+    /// How often it had to bring all to stable storage (fdatasync(2)).
+    pub flushes: Counter,
+}
+
+/// Those of the `block` workload.
+pub static BLOCK: Block = Block {
+    requests: Counter::new(),
+    errors: Counter::new(),
+    latency_ns: Counter::new(),
+    bytes_read: Counter::new(),
+    bytes_written: Counter::new(),
+    flushes: Counter::new(),
+};

@@ -3,6 +3,7 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod block;
 mod children;
 pub mod events;
 pub mod figures;
@@ -12,8 +13,8 @@ mod jobs;
 mod load;
 mod machine;
 mod manager;
-mod net;
 mod mm;
+mod net;
 mod pid;
 mod process;
 mod rng;
@@ -53,6 +54,7 @@ pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
     process::WORKLOAD,
+    block::WORKLOAD,
     net::WORKLOAD,
     xdp::WORKLOAD,
     irq::WORKLOAD,

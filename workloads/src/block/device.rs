@@ -144,15 +144,15 @@ impl Device {
                             io::ErrorKind::UnexpectedEof => io::Error::from_raw_os_error(libc::EIO),
                             _ => error,
                         })?;
-                    BLOCK.bytes_read.add(part.data.len() as u64);
                 }
+                BLOCK.bytes_read.add(request.io.bytes().into());
             }
             OpFlags::WRITE => {
                 for part in &request.parts {
                     self.file
                         .write_all_at(&part.data, part.io.sector * SECTOR as u64)?;
-                    BLOCK.bytes_written.add(part.data.len() as u64);
                 }
+                BLOCK.bytes_written.add(request.io.bytes().into());
             }
             _ => {}
         }

@@ -209,8 +209,16 @@ pub(super) mod tests {
         check((R, 8, 8), (R, 17, 8), None);
         check((R, 8, 8), (R, 12, 8), None);
         check((R, 8, 8), (W, 16, 8), None);
-        check((R, 8, 8), (R.with(OpFlags::RAHEAD), 16, 8), Some(Side::Back));
-        check((R, 8, MAX_SECTORS - 8), (R, MAX_SECTORS.into(), 8), Some(Side::Back));
+        check(
+            (R, 8, 8),
+            (R.with(OpFlags::RAHEAD), 16, 8),
+            Some(Side::Back),
+        );
+        check(
+            (R, 8, MAX_SECTORS - 8),
+            (R, MAX_SECTORS.into(), 8),
+            Some(Side::Back),
+        );
         check((R, 8, MAX_SECTORS - 8), (R, MAX_SECTORS.into(), 9), None);
         check((W, 8, 8), (W.with(OpFlags::FUA), 16, 8), None);
         check((W.with(OpFlags::FUA), 8, 8), (W, 16, 8), None);

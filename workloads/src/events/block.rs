@@ -5,7 +5,7 @@ use utracefs::define_event_trace;
 use utracefs::event::field_type::{Chars, DynStr};
 
 /// What a bio does, with its flags; `rwbs` shows them as letters.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash, Debug)]
 pub struct OpFlags(pub u32);
 
 #[allow(missing_docs)]
@@ -63,7 +63,7 @@ impl OpFlags {
 }
 
 /// What an event says of a bio or of a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Io {
     /// The device's number: major in the upper 12 bits, minor in the lower 20.
     pub dev: u32,

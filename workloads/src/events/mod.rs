@@ -3,8 +3,8 @@
 pub mod block;
 #[cfg(target_arch = "x86_64")]
 pub mod exceptions;
-pub mod kmem;
 pub mod irq;
+pub mod kmem;
 pub mod napi;
 pub mod net;
 pub mod qdisc;
@@ -14,10 +14,10 @@ pub mod signal;
 pub mod skb;
 pub mod sock;
 pub mod syscalls;
+pub mod task;
 pub mod tcp;
 pub mod timer;
 pub mod workqueue;
-pub mod task;
 pub mod xdp;
 
 #[cfg(test)]
