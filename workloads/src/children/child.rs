@@ -192,6 +192,13 @@ unsafe fn handle(times: u32) -> ! {
 /// In a child.
 unsafe fn raise(children: u32) -> ! {
     let mut sum = 0;
+    // SAFETY: the set is initialised before it is used. Otherwise a child's end would make clone(2) begin anew.
+    unsafe {
+        let mut block: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut block);
+        libc::sigaddset(&mut block, libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, &block, std::ptr::null_mut());
+    }
     for number in 1..=children {
         // SAFETY: a copy of this process, which goes on with its own copy of everything.
         let pid = unsafe { sys!(SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
