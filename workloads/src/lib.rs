@@ -4,6 +4,7 @@
 //! while no event is enabled the calls that report cost a nop each.
 
 mod block;
+mod children;
 pub mod events;
 pub mod figures;
 mod futex;
@@ -14,9 +15,11 @@ mod machine;
 mod manager;
 mod mm;
 mod pid;
+mod process;
 mod rng;
 mod sched;
 mod signals;
+pub mod subject;
 mod syscalls;
 #[cfg(test)]
 mod testing;
@@ -48,6 +51,7 @@ pub struct Workload {
 pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
+    process::WORKLOAD,
     block::WORKLOAD,
     irq::WORKLOAD,
     timer::WORKLOAD,

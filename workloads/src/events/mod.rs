@@ -9,6 +9,7 @@ pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
 pub mod syscalls;
+pub mod task;
 pub mod timer;
 pub mod workqueue;
 
