@@ -14,12 +14,12 @@ mod link;
 mod packet;
 mod receive;
 mod session;
-mod skb;
+pub(crate) mod skb;
 mod sock;
 mod softnet;
 mod stack;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::io;
@@ -38,7 +38,9 @@ pub(crate) use session::conduct;
 pub use skb::{DropReason, Skb};
 pub(crate) use skb::{consume_skb, here, sk_skb_reason_drop};
 pub use sock::{Request, ResetReason, Sock};
-pub(crate) use softnet::{netif_receive_skb, start as start_receiving};
+#[cfg(test)]
+pub(crate) use softnet::netif_receive_skb;
+pub(crate) use softnet::start as start_receiving;
 
 use calls::Listener;
 use packet::End;

@@ -76,7 +76,7 @@ thread_local! {
 
 /// Makes `machine` receive packets.
 pub(crate) fn start(machine: &Owner) {
-    machine.open_softirq(SoftIrq::NetRx, Arc::new(net_rx_action));
+    machine.machine().open_softirq(SoftIrq::NetRx, Arc::new(net_rx_action));
 }
 
 /// The softirq.

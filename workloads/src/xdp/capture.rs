@@ -81,6 +81,12 @@ impl Capture {
         }
     }
 
+    /// Packets that wait to be read.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().len()
+    }
+
     fn addr(&self) -> *const () {
         std::ptr::from_ref(self).cast()
     }
