@@ -30,8 +30,8 @@ use crate::load::{Load, Next};
 use crate::machine::{Machine, Owner, fork, has_zombie, sleep, sleep_for_child_until, wait_any};
 use crate::{Engine, Shared, Workload};
 
-pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
 pub use device::Qdisc;
+pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
 pub(crate) use driver::{Kind, Nic};
 pub(crate) use link::{LOSS_UNIT, Link};
 pub(crate) use session::conduct;

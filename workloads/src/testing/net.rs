@@ -17,38 +17,134 @@ pub(crate) struct Who {
 /// What an event says. Packets are their addresses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
-    DevQueue { skb: usize, len: u32 },
-    StartXmit { skb: usize, len: u32 },
-    Xmit { skb: usize, len: u32, rc: i32 },
-    Rx { skb: usize },
-    RxExit { ret: i32 },
-    ReceiveEntry { skb: usize, napi_id: u32 },
-    Receive { skb: usize, len: u32 },
-    ReceiveExit { ret: i32 },
-    NapiPoll { device: String, work: i32, budget: i32 },
-    Qdisc { what: &'static str },
-    Enqueue { skb: usize },
-    Dequeue { skb: usize, packets: i32 },
-    Consume { skb: usize },
-    Kfree { skb: usize, reason: DropReason },
-    Copy { skb: usize, len: i32 },
-    State { who: Who, old: i32, new: i32 },
-    Error { who: Who, errno: i32 },
-    Ready { sk: usize },
+    DevQueue {
+        skb: usize,
+        len: u32,
+    },
+    StartXmit {
+        skb: usize,
+        len: u32,
+    },
+    Xmit {
+        skb: usize,
+        len: u32,
+        rc: i32,
+    },
+    Rx {
+        skb: usize,
+    },
+    RxExit {
+        ret: i32,
+    },
+    ReceiveEntry {
+        skb: usize,
+        napi_id: u32,
+    },
+    Receive {
+        skb: usize,
+        len: u32,
+    },
+    ReceiveExit {
+        ret: i32,
+    },
+    NapiPoll {
+        device: String,
+        work: i32,
+        budget: i32,
+    },
+    Qdisc {
+        what: &'static str,
+    },
+    Enqueue {
+        skb: usize,
+    },
+    Dequeue {
+        skb: usize,
+        packets: i32,
+    },
+    Consume {
+        skb: usize,
+    },
+    Kfree {
+        skb: usize,
+        reason: DropReason,
+    },
+    Copy {
+        skb: usize,
+        len: i32,
+    },
+    State {
+        who: Who,
+        old: i32,
+        new: i32,
+    },
+    Error {
+        who: Who,
+        errno: i32,
+    },
+    Ready {
+        sk: usize,
+    },
     RcvqueueFull,
-    Sent { who: Who, ret: i32 },
-    Received { who: Who, ret: i32 },
-    BadCsum { skb: usize },
-    Destroy { who: Who },
-    ReceiveReset { who: Who },
-    Retransmit { who: Who, state: i32, err: i32 },
-    RetransmitSynack { listener: u16, peer: u16 },
-    SendReset { sk: usize, state: i32, reason: ResetReason },
-    BulkTx { ifindex: i32, sent: i32, drops: i32, err: i32 },
-    DevmapXmit { from: i32, to: i32, sent: i32, drops: i32, err: i32 },
-    Exception { act: u32, ifindex: i32 },
-    Redirect { from: i32, to: i32, index: i32 },
-    RedirectErr { from: i32, to: i32, err: i32, index: i32 },
+    Sent {
+        who: Who,
+        ret: i32,
+    },
+    Received {
+        who: Who,
+        ret: i32,
+    },
+    BadCsum {
+        skb: usize,
+    },
+    Destroy {
+        who: Who,
+    },
+    ReceiveReset {
+        who: Who,
+    },
+    Retransmit {
+        who: Who,
+        state: i32,
+        err: i32,
+    },
+    RetransmitSynack {
+        listener: u16,
+        peer: u16,
+    },
+    SendReset {
+        sk: usize,
+        state: i32,
+        reason: ResetReason,
+    },
+    BulkTx {
+        ifindex: i32,
+        sent: i32,
+        drops: i32,
+        err: i32,
+    },
+    DevmapXmit {
+        from: i32,
+        to: i32,
+        sent: i32,
+        drops: i32,
+        err: i32,
+    },
+    Exception {
+        act: u32,
+        ifindex: i32,
+    },
+    Redirect {
+        from: i32,
+        to: i32,
+        index: i32,
+    },
+    RedirectErr {
+        from: i32,
+        to: i32,
+        err: i32,
+        index: i32,
+    },
 }
 
 /// An event with its owner and context.

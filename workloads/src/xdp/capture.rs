@@ -77,7 +77,12 @@ impl Capture {
         self.close();
         let left = std::mem::take(&mut *self.queue.lock());
         for skb in left {
-            sk_skb_reason_drop(self.addr(), skb, here!(Capture::purge), DropReason::SocketClose);
+            sk_skb_reason_drop(
+                self.addr(),
+                skb,
+                here!(Capture::purge),
+                DropReason::SocketClose,
+            );
         }
     }
 
@@ -112,7 +117,8 @@ impl Protocol for Capture {
             if self.is_closed() {
                 Some(skb)
             } else {
-                self.allocated.fetch_add(truesize as usize, Ordering::SeqCst);
+                self.allocated
+                    .fetch_add(truesize as usize, Ordering::SeqCst);
                 queue.push_back(skb);
                 None
             }

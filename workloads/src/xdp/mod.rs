@@ -136,7 +136,8 @@ impl Network {
         };
         let capture = |device: &Arc<Device>| {
             let capture = Capture::new(RECEIVE_BUFFER, Box::new(strike.clone()));
-            let protocol: Weak<dyn Protocol> = Arc::downgrade(&(capture.clone() as Arc<dyn Protocol>));
+            let protocol: Weak<dyn Protocol> =
+                Arc::downgrade(&(capture.clone() as Arc<dyn Protocol>));
             device.set_protocol(protocol);
             capture
         };
@@ -258,7 +259,10 @@ impl Engine for Xdp {
 /// The first task: starts the readers and sends a burst whenever one is due.
 async fn generate(network: Arc<Network>, load: Arc<Load>) -> i32 {
     for capture in &network.captures {
-        if fork(read(capture.clone(), network.ledger.clone())).await.is_none() {
+        if fork(read(capture.clone(), network.ledger.clone()))
+            .await
+            .is_none()
+        {
             log::error!("the xdp workload has used up its process numbers and ends");
             return 1;
         }

@@ -43,21 +43,36 @@ fn a_run_is_exact_and_every_verdict_carried_out() {
         let check = |what: &str, of: &dyn Fn(&Event) -> u64, expected| {
             assert_eq!(sum(of), expected, "{what}, {ops} operations");
         };
-        let exception = |e: &Event| u64::from(*e == Event::Exception { act: 0, ifindex: 11 });
+        let exception = |e: &Event| {
+            u64::from(
+                *e == Event::Exception {
+                    act: 0,
+                    ifindex: 11,
+                },
+            )
+        };
         check("aborted", &exception, with(UNREADABLE));
         let redirect = Event::Redirect {
             from: 11,
             to: 12,
             index: TO_XDP1 as i32,
         };
-        check("redirected", &|e| u64::from(*e == redirect), with(REDIRECTED));
+        check(
+            "redirected",
+            &|e| u64::from(*e == redirect),
+            with(REDIRECTED),
+        );
         let error = Event::RedirectErr {
             from: 11,
             to: 14,
             err: -libc::ENETDOWN,
             index: TO_XDP2 as i32,
         };
-        check("to a device that is down", &|e| u64::from(*e == error), with(TO_NOWHERE));
+        check(
+            "to a device that is down",
+            &|e| u64::from(*e == error),
+            with(TO_NOWHERE),
+        );
         let bulk = |e: &Event| match e {
             Event::BulkTx {
                 ifindex: 11,
@@ -97,14 +112,19 @@ fn a_run_is_exact_and_every_verdict_carried_out() {
         expected.sort_unstable();
         assert_eq!(read, expected, "bytes behind the number that were read");
         for r in &trace {
-            if matches!(r.event, Event::Redirect { .. } | Event::BulkTx { .. } | Event::Exception { .. }) {
+            if matches!(
+                r.event,
+                Event::Redirect { .. } | Event::BulkTx { .. } | Event::Exception { .. }
+            ) {
                 assert_eq!(r.flags & SOFTIRQ, SOFTIRQ, "{r:?}");
             }
         }
     }
     // There is some of everything to be seen.
     let sent: Vec<u16> = (0..40).flat_map(burst).map(|packet| packet.0).collect();
-    for port in [PASSED, DROPPED, SENT_BACK, REDIRECTED, TO_NOWHERE, UNREADABLE] {
+    for port in [
+        PASSED, DROPPED, SENT_BACK, REDIRECTED, TO_NOWHERE, UNREADABLE,
+    ] {
         assert!(sent.contains(&port), "{port}");
     }
 }
@@ -152,6 +172,9 @@ fn a_socket_that_nobody_reads_gets_full() {
         capture.purge();
     });
     check(&trace, made);
-    let full = trace.iter().filter(|r| r.event == Event::RcvqueueFull).count();
+    let full = trace
+        .iter()
+        .filter(|r| r.event == Event::RcvqueueFull)
+        .count();
     assert!(full > 0 && full < 20, "{full}");
 }

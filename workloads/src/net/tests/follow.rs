@@ -15,8 +15,6 @@ enum Stage {
     Enqueued,
     Dequeued,
     Started,
-    /// Freed by the driver that has sent it.
-    Sent,
     Backlog,
     Polled,
     Received,
@@ -37,7 +35,10 @@ pub(crate) struct Packets {
 impl Packets {
     fn step(&mut self, r: &Record, skb: usize, from: &[Stage], to: Stage) {
         let before = self.alive.insert(skb, to);
-        assert!(before.is_some_and(|stage| from.contains(&stage)), "{before:?}: {r:?}");
+        assert!(
+            before.is_some_and(|stage| from.contains(&stage)),
+            "{before:?}: {r:?}"
+        );
     }
 
     fn comes(&mut self, r: &Record, skb: usize, stage: Stage) {
@@ -85,7 +86,10 @@ impl Packets {
             }
             Event::Consume { skb } => {
                 let before = self.alive.remove(&skb);
-                assert!(matches!(before, Some(Started | Received)), "{before:?}: {r:?}");
+                assert!(
+                    matches!(before, Some(Started | Received)),
+                    "{before:?}: {r:?}"
+                );
                 self.freed += 1;
             }
             Event::Kfree { skb, reason } => {
@@ -177,18 +181,27 @@ impl Sockets {
                 life.path.push(new);
             }
             Event::Destroy { who } => {
-                let life = self.lives.get_mut(&who).expect("a socket that was heard of");
+                let life = self
+                    .lives
+                    .get_mut(&who)
+                    .expect("a socket that was heard of");
                 assert_eq!(life.state, CLOSE, "{r:?}");
                 assert!(!std::mem::replace(&mut life.destroyed, true), "{r:?}");
             }
             Event::Error { who, errno } => {
-                let life = self.lives.get_mut(&who).expect("a socket that was heard of");
+                let life = self
+                    .lives
+                    .get_mut(&who)
+                    .expect("a socket that was heard of");
                 assert_eq!(life.state, CLOSE, "{r:?}");
                 life.failed = true;
                 self.refused += u64::from(errno == libc::ECONNREFUSED);
             }
             Event::ReceiveReset { who } => {
-                let life = self.lives.get_mut(&who).expect("a socket that was heard of");
+                let life = self
+                    .lives
+                    .get_mut(&who)
+                    .expect("a socket that was heard of");
                 assert_ne!(life.state, CLOSE, "{r:?}");
                 life.failed = true;
             }
@@ -196,10 +209,16 @@ impl Sockets {
                 assert_eq!(self.lives[&who].state, state, "{r:?}");
                 assert!(state != CLOSE && state != LISTEN, "{r:?}");
             }
-            Event::Sent { who, ret: ret @ 1.. } => {
+            Event::Sent {
+                who,
+                ret: ret @ 1..,
+            } => {
                 self.lives.get_mut(&who).expect("connected").sent += ret as u64;
             }
-            Event::Received { who, ret: ret @ 1.. } => {
+            Event::Received {
+                who,
+                ret: ret @ 1..,
+            } => {
                 self.lives.get_mut(&who).expect("connected").received += ret as u64;
             }
             _ => {}
@@ -232,7 +251,10 @@ impl Sockets {
         let ends = self.lives.iter().filter(|(who, _)| {
             (who.sport, who.dport) == (sport, dport) || (who.dport, who.sport) == (sport, dport)
         });
-        ends.clone().count() == 2 && ends.clone().all(|(_, life)| !life.failed && life.path.contains(&ESTABLISHED))
+        ends.clone().count() == 2
+            && ends
+                .clone()
+                .all(|(_, life)| !life.failed && life.path.contains(&ESTABLISHED))
     }
 
     /// What each end of each connection sent and received where no chance is involved, in order.
@@ -240,7 +262,9 @@ impl Sockets {
         let mut transfers: Vec<_> = self
             .lives
             .iter()
-            .filter(|(who, life)| who.dport != 0 && !life.failed && self.is_whole(who.sport, who.dport))
+            .filter(|(who, life)| {
+                who.dport != 0 && !life.failed && self.is_whole(who.sport, who.dport)
+            })
             .map(|(_, life)| (life.sent, life.received))
             .collect();
         transfers.sort_unstable();
@@ -306,7 +330,10 @@ impl Wire {
         if direction.places.len() < end {
             direction.places.resize(end, false);
         }
-        let before = direction.places[begin..end].iter().filter(|sent| **sent).count();
+        let before = direction.places[begin..end]
+            .iter()
+            .filter(|sent| **sent)
+            .count();
         self.sent_again += u64::from(before > 0);
         direction.places[begin..end].fill(true);
         if segment.syn() {
