@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod files;
 pub mod node;
+pub mod run;
 pub mod transport;
 pub mod tree;

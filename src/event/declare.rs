@@ -78,14 +78,36 @@ pub enum Class {
     SyscallExit(&'static SyscallDecl),
 }
 
+impl Class {
+    /// Whether this machine can have events of the class.
+    fn exists(&self) -> bool {
+        match self {
+            Class::Plain => true,
+            Class::SyscallEnter(call) | Class::SyscallExit(call) => call.exists(),
+        }
+    }
+}
+
 /// One system call: both its events follow from this.
 pub struct SyscallDecl {
     /// Name without `sys_`.
     pub name: &'static str,
-    /// Number (`__syscall_nr`).
+    /// Number (`__syscall_nr`); negative: this machine does not have the call, and there are no events.
     pub nr: i32,
     /// The arguments, at most six.
     pub args: &'static [SyscallArg],
+}
+
+impl SyscallDecl {
+    /// Whether this machine has the call.
+    pub const fn exists(&self) -> bool {
+        self.nr >= 0
+    }
+
+    /// How many arguments are paths.
+    pub fn paths(&self) -> usize {
+        self.args.iter().filter(|arg| arg.path).count()
+    }
 }
 
 /// One argument of a system call.

@@ -7,17 +7,20 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 
 use super::declare::SyscallDecl;
 use super::field::{Field, dynamic, load, until_nul};
 use crate::base::text;
 use crate::event::ctype::CInt;
 
+pub mod table;
+
 /// Where the arguments begin.
 pub const ARGS: usize = 16;
 /// Most arguments that a system call has.
 pub const MAX_ARGS: usize = 6;
+/// Numbers of system calls are below this.
+pub const NUMBERS: usize = 512;
 /// Length of the record of `sys_exit_NAME`.
 pub const EXIT_SIZE: usize = 24;
 /// The `print fmt` of `sys_exit_NAME`.
@@ -33,9 +36,9 @@ pub const fn enter_size(args: usize, paths: usize) -> usize {
 pub struct SyscallEnter<'a> {
     /// The call.
     pub call: &'static SyscallDecl,
-    /// The arguments as the registers hold them.
+    /// The arguments as the registers hold them, as many as the call has.
     pub args: &'a [u64],
-    /// The texts of the arguments that are paths.
+    /// The texts of the arguments that are paths, one for each.
     pub paths: &'a [&'a [u8]],
 }
 
@@ -48,7 +51,7 @@ pub struct SyscallExit {
     pub ret: i64,
 }
 
-/// A value as a register holds it: what the arguments of `trace_sys_enter_NAME` may be.
+/// A value as a register holds it.
 ///
 /// An `int` goes into the record as compilers pass it: the upper half of the register is zero.
 pub trait Word: Copy {
@@ -89,33 +92,6 @@ impl<T> Word for *mut T {
     #[inline(always)]
     fn word(self) -> u64 {
         self as u64
-    }
-}
-
-/// The text of a path: what stands for it among the arguments of `trace_sys_enter_NAME`.
-pub trait PathText<'a>: Copy {
-    /// Its bytes, without a NUL.
-    fn bytes(self) -> &'a [u8];
-}
-
-impl<'a> PathText<'a> for &'a [u8] {
-    #[inline(always)]
-    fn bytes(self) -> &'a [u8] {
-        self
-    }
-}
-
-impl<'a> PathText<'a> for &'a str {
-    #[inline(always)]
-    fn bytes(self) -> &'a [u8] {
-        self.as_bytes()
-    }
-}
-
-impl<'a> PathText<'a> for &'a CStr {
-    #[inline(always)]
-    fn bytes(self) -> &'a [u8] {
-        self.to_bytes()
     }
 }
 

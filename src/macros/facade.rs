@@ -10,7 +10,7 @@ pub use core::mem::{offset_of, size_of, transmute};
 pub use core::option::Option;
 pub use core::primitive::str;
 pub use core::ptr::null;
-pub use core::{compile_error, file, line};
+pub use core::{compile_error, concat, file, line, stringify};
 pub use pastey::paste;
 
 pub use crate::base::error::Result;
@@ -24,7 +24,8 @@ use crate::event::field_type::{Bytes, DynStr};
 pub use crate::event::print_fmt::display::{Array, Flags, Hex, Symbolic};
 pub use crate::event::print_fmt::literal::{Outcome, Source, translate};
 pub use crate::event::record::{MAX_PAYLOAD, Tail};
-pub use crate::event::syscall::{PathText, SyscallEnter, SyscallExit, Word};
+pub use crate::event::syscall::table::{AnyOf, Table};
+pub use crate::event::syscall::{MAX_ARGS, SyscallEnter, SyscallExit};
 pub use crate::event::tracepoint::{Changes, Group, Probe, Tracepoint};
 pub use crate::instance::event_file::EventFile;
 use crate::ring::Moment;
@@ -264,35 +265,45 @@ pub fn unregister(tracepoint: &'static Tracepoint, func: *const (), data: *const
     changes.commit()
 }
 
-/// Calls the listeners of a `sys_enter_NAME`.
-#[cold]
-#[inline(never)]
-pub fn fire_enter(
-    tracepoint: &'static Tracepoint,
-    call: &'static SyscallDecl,
-    args: &[u64],
-    paths: &[&[u8]],
-) {
-    let enter = SyscallEnter { call, args, paths };
-    let guard = rcu::read();
-    for probe in tracepoint.probes(&guard) {
-        // SAFETY: only functions of this type are registered with tracepoints of this class.
-        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallEnter<'_>)>(probe.func) };
-        func(probe.data, &enter);
+/// The descriptions of both events of each call of a table, `M` being twice `N`.
+pub const fn syscall_decls<const N: usize, const M: usize>(
+    calls: &'static [SyscallDecl; N],
+    enter: &'static [Tracepoint; N],
+    exit: &'static [Tracepoint; N],
+    keep: fn(),
+) -> [EventDecl; M] {
+    assert!(M == 2 * N);
+    let mut decls = MaybeUninit::<[EventDecl; M]>::uninit();
+    let mut i = 0;
+    while i < M {
+        let call = &calls[i / 2];
+        let (tracepoint, probe, class) = if i % 2 == 0 {
+            let probe = enter_probe as fn(*const (), &SyscallEnter<'_>) as *const ();
+            (&enter[i / 2], probe, Class::SyscallEnter(call))
+        } else {
+            let probe = exit_probe as fn(*const (), &SyscallExit) as *const ();
+            (&exit[i / 2], probe, Class::SyscallExit(call))
+        };
+        let decl = EventDecl {
+            system: "syscalls",
+            name: tracepoint.name(),
+            fields: &[],
+            size: 0,
+            print: Print::Class,
+            tracepoint,
+            probe,
+            together: null(),
+            file: tracepoint.file(),
+            line: tracepoint.line(),
+            class,
+            keep,
+        };
+        // SAFETY: within the array.
+        unsafe { decls.as_mut_ptr().cast::<EventDecl>().add(i).write(decl) };
+        i += 1;
     }
-}
-
-/// Calls the listeners of a `sys_exit_NAME`.
-#[cold]
-#[inline(never)]
-pub fn fire_exit(tracepoint: &'static Tracepoint, call: &'static SyscallDecl, ret: i64) {
-    let exit = SyscallExit { call, ret };
-    let guard = rcu::read();
-    for probe in tracepoint.probes(&guard) {
-        // SAFETY: only functions of this type are registered with tracepoints of this class.
-        let func = unsafe { transmute::<*const (), fn(*const (), &SyscallExit)>(probe.func) };
-        func(probe.data, &exit);
-    }
+    // SAFETY: all written above.
+    unsafe { decls.assume_init() }
 }
 
 /// Records every `sys_enter_NAME` into an event file, which is the data.

@@ -550,3 +550,48 @@ macro_rules! __keep_pointer {
         }
     };
 }
+
+/// Puts the addresses of the descriptions in an array into the link section.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(target_pointer_width = "64")]
+macro_rules! __keep_events {
+    ($decls:path, $count:expr) => {
+        $crate::__keep_pointers! { ".balign 8", ".quad {decls} + .Lutracefs_at", $decls, $count }
+    };
+}
+
+/// Puts the addresses of the descriptions in an array into the link section.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(target_pointer_width = "64"))]
+macro_rules! __keep_events {
+    ($decls:path, $count:expr) => {
+        $crate::__keep_pointers! { ".balign 4", ".long {decls} + .Lutracefs_at", $decls, $count }
+    };
+}
+
+/// Pointers to the elements of an array, one after the other.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keep_pointers {
+    ($align:literal, $pointer:literal, $decls:path, $count:expr) => {
+        // SAFETY: directives only, no instruction.
+        unsafe {
+            $crate::__private::asm!(
+                ".pushsection utracefs_events, \"awR\"",
+                $align,
+                ".set .Lutracefs_at, 0",
+                ".rept {count}",
+                $pointer,
+                ".set .Lutracefs_at, .Lutracefs_at + {size}",
+                ".endr",
+                ".popsection",
+                decls = sym $decls,
+                count = const $count,
+                size = const $crate::__private::size_of::<$crate::__private::EventDecl>(),
+                options(nomem, nostack, preserves_flags),
+            )
+        }
+    };
+}

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::base::error::Errno;
 use crate::base::task::Task;
 use crate::event::declare::{EventDecl, Print, section};
 use crate::event::print_fmt::Env;
@@ -582,10 +583,12 @@ fn broken_records_do_no_harm() {
 }
 
 crate::define_syscall_trace! {
-    /// Opens a file.
-    macro_open = 1257 (dfd: "int", filename: path "const char *", flags: "int", mode: "umode_t"),
-    macro_rename = 1082 (oldname: path "const char *", newname: path "const char *"),
-    macro_getpid = 1039 ()
+    /// Calls that no machine has.
+    mod made_up;
+    macro_open = 257 (dfd: "int", filename: path "const char *", flags: "int", mode: "umode_t"),
+    macro_rename = 82 (oldname: path "const char *", newname: path "const char *"),
+    macro_getpid = 511 (),
+    macro_elsewhere = -1 (type: "int"),
 }
 
 #[test]
@@ -600,23 +603,29 @@ fn system_calls() {
     };
     let check = |name: &str, fire: &dyn Fn(), len: usize, text: &str| {
         let one = one(name);
+        // Others of the table are fired, too, and nobody listens to them.
+        made_up::enter(3, &[0; 6], &[]);
+        made_up::exit(82, 0);
         fire();
-        let record = one.records().pop().expect("a record");
-        assert_eq!(record.len().next_multiple_of(4), len, "{name}");
-        assert_eq!(one.text(&record), text);
+        made_up::enter(512, &[0; 6], &[]);
+        made_up::exit(-1, 0);
+        let records = one.records();
+        assert_eq!(records.len(), 1, "{name}");
+        assert_eq!(records[0].len().next_multiple_of(4), len, "{name}");
+        assert_eq!(one.text(&records[0]), text);
     };
-    let path = c"/etc/passwd";
-    let null = core::ptr::null::<u8>();
+    let word = |int: i32| u64::from(int as u32);
+    let path: &[u8] = b"/etc/passwd";
     check(
         "sys_enter_macro_open",
-        &|| trace_sys_enter_macro_open(-100, null, 0x80000i64, 0u16, path),
+        &|| made_up::enter(257, &[word(-100), 0, 0x80000, 0, 5, 6], &[path]),
         16 + 32 + 4 + 12,
         "sys_macro_open(dfd: 0xffffff9c, filename: 0 \"/etc/passwd\", flags: 0x80000, mode: 0)",
     );
     let long = "n".repeat(5000);
     check(
         "sys_enter_macro_open",
-        &|| trace_sys_enter_macro_open(3u64, null, 0, 0, &*long),
+        &|| made_up::enter(257, &[3, 0, 0, 0, 0, 0], &[long.as_bytes()]),
         4072,
         &alloc::format!(
             "sys_macro_open(dfd: 3, filename: 0 \"{}\", flags: 0, mode: 0)",
@@ -625,38 +634,83 @@ fn system_calls() {
     );
     check(
         "sys_exit_macro_open",
-        &|| trace_sys_exit_macro_open(-2),
+        &|| made_up::exit(257, -2),
         24,
         "sys_macro_open -> 0xfffffffffffffffe",
     );
     check(
         "sys_enter_macro_rename",
-        &|| trace_sys_enter_macro_rename(null, null, "a", b"bc".as_slice()),
+        &|| made_up::enter(82, &[0; 6], &[b"a", b"bc", b"too many"]),
         16 + 16 + 8 + 8,
         "sys_macro_rename(oldname: 0 \"a\", newname: 0 \"bc\")",
     );
     check(
+        "sys_enter_macro_rename",
+        &|| made_up::enter(82, &[0; 6], &[b"abc"]),
+        16 + 16 + 8 + 8,
+        "sys_macro_rename(oldname: 0 \"abc\", newname: 0 \"\")",
+    );
+    check(
         "sys_enter_macro_getpid",
-        &trace_sys_enter_macro_getpid,
+        &|| made_up::enter(511, &[1; 6], &[]),
         16,
         "sys_macro_getpid()",
     );
     check(
         "sys_exit_macro_getpid",
-        &|| trace_sys_exit_macro_getpid(1),
+        &|| made_up::exit(511, 1),
         24,
         "sys_macro_getpid -> 0x1",
     );
+    assert!(!section::declared().any(|d| d.name.ends_with("macro_elsewhere")));
+    assert_eq!(made_up::CALLS[3].args[0].name, "type");
+}
+
+#[test]
+fn listeners_of_system_calls() {
+    use crate::event::syscall::{SyscallEnter, SyscallExit};
+    use core::ptr::null;
 
     static SUM: AtomicU32 = AtomicU32::new(0);
-    fn add(_: *const (), enter: &crate::event::syscall::SyscallEnter<'_>) {
-        SUM.fetch_add(
-            (enter.paths[0].len() + enter.call.args.len()) as u32,
-            Ordering::Relaxed,
-        );
+    fn add(_: *const (), enter: &SyscallEnter<'_>) {
+        let sum = enter.paths[0].len() + enter.call.args.len();
+        SUM.fetch_add(sum as u32, Ordering::Relaxed);
     }
-    register_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("new");
-    trace_sys_enter_macro_rename(1, 2, "four", "");
-    unregister_trace_sys_enter_macro_rename(add, core::ptr::null()).expect("there");
-    assert_eq!(SUM.load(Ordering::Relaxed), 6);
+    fn add_result(_: *const (), exit: &SyscallExit) {
+        SUM.fetch_add(exit.ret as u32, Ordering::Relaxed);
+    }
+    let table = &made_up::TABLE;
+    let errno = |result: Result<(), crate::base::error::Error>| result.map_err(|e| e.errno);
+    let fire = || {
+        made_up::enter(82, &[1, 2, 0, 0, 0, 0], &[b"four", b""]);
+        made_up::exit(82, 100);
+        SUM.load(Ordering::Relaxed)
+    };
+    assert_eq!(table.find(82).map(|call| call.name), Some("macro_rename"));
+    assert!(table.find(83).is_none() && table.find(-1).is_none() && table.find(512).is_none());
+    assert_eq!(fire(), 0);
+    table.listen_enter(82, add, null(), true).expect("new");
+    assert_eq!(
+        errno(table.listen_enter(82, add, null(), true)),
+        Err(Errno::EEXIST)
+    );
+    assert_eq!(
+        errno(table.listen_enter(83, add, null(), true)),
+        Err(Errno::ENOSYS)
+    );
+    assert_eq!(fire(), 6);
+    table
+        .listen_exit(82, add_result, null(), true)
+        .expect("new");
+    assert_eq!(fire(), 112);
+    table.listen_enter(82, add, null(), false).expect("there");
+    assert_eq!(fire(), 212);
+    table
+        .listen_exit(82, add_result, null(), false)
+        .expect("there");
+    assert_eq!(
+        errno(table.listen_exit(82, add_result, null(), false)),
+        Err(Errno::ENOENT)
+    );
+    assert_eq!(fire(), 212);
 }

@@ -35,6 +35,7 @@ crate::define_event_trace!(
         __entry.pid, __entry.oldcomm, __entry.newcomm, __entry.oom_score_adj)
 );
 crate::define_syscall_trace! {
+    mod calls;
     kill = 62 (pid: "pid_t", sig: "int"),
 }
 

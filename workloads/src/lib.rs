@@ -3,19 +3,29 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod block;
+mod children;
 pub mod events;
+pub mod figures;
 mod futex;
+mod irq;
+mod jobs;
 mod load;
 mod machine;
 mod manager;
+mod mm;
 mod net;
 mod pid;
+mod process;
 mod rng;
 mod sched;
 mod signals;
+pub mod subject;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod timer;
+mod workqueue;
 mod xdp;
 
 use std::io;
@@ -43,8 +53,14 @@ pub struct Workload {
 pub static ALL: &[Workload] = &[
     sched::WORKLOAD,
     syscalls::WORKLOAD,
+    process::WORKLOAD,
+    block::WORKLOAD,
     net::WORKLOAD,
     xdp::WORKLOAD,
+    irq::WORKLOAD,
+    timer::WORKLOAD,
+    workqueue::WORKLOAD,
+    mm::WORKLOAD,
 ];
 
 /// What workloads of one manager have in common.

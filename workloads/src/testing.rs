@@ -19,7 +19,7 @@ pub(crate) mod sched {
     use utracefs::base::task;
 
     use crate::events::sched as events;
-    use crate::machine::Green;
+    use crate::subject::Subject;
 
     /// What an event says.
     #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,7 +96,13 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_switch(_: *const (), preempt: bool, prev: &Green, next: &Green, prev_state: u32) {
+    fn on_switch(
+        _: *const (),
+        preempt: bool,
+        prev: &dyn Subject,
+        next: &dyn Subject,
+        prev_state: u32,
+    ) {
         assert_eq!(
             preempt,
             prev_state == crate::machine::state::REPORT_PREEMPTED
@@ -108,28 +114,28 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_waking(_: *const (), task: &Green, target: u32) {
+    fn on_waking(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::Waking {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_wakeup(_: *const (), task: &Green, target: u32) {
+    fn on_wakeup(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::Wakeup {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_wakeup_new(_: *const (), task: &Green, target: u32) {
+    fn on_wakeup_new(_: *const (), task: &dyn Subject, target: u32) {
         push(Event::WakeupNew {
             pid: task.pid(),
             target,
         });
     }
 
-    fn on_migrate(_: *const (), task: &Green, orig: u32, dest: u32) {
+    fn on_migrate(_: *const (), task: &dyn Subject, orig: u32, dest: u32) {
         push(Event::Migrate {
             pid: task.pid(),
             orig,
@@ -137,28 +143,28 @@ pub(crate) mod sched {
         });
     }
 
-    fn on_fork(_: *const (), parent: &Green, child: &Green) {
+    fn on_fork(_: *const (), parent: &dyn Subject, child: &dyn Subject) {
         push(Event::Fork {
             parent: parent.pid(),
             child: child.pid(),
         });
     }
 
-    fn on_exec(_: *const (), task: &Green, _old_pid: i32, filename: &str) {
+    fn on_exec(_: *const (), task: &dyn Subject, _old_pid: i32, filename: &[u8]) {
         push(Event::Exec {
             pid: task.pid(),
-            filename: filename.into(),
+            filename: String::from_utf8_lossy(filename).into_owned(),
         });
     }
 
-    fn on_exit(_: *const (), task: &Green, group_dead: bool) {
+    fn on_exit(_: *const (), task: &dyn Subject, group_dead: bool) {
         push(Event::Exit {
             pid: task.pid(),
             group_dead,
         });
     }
 
-    fn on_wait(_: *const (), waiter: &Green, pid: i32) {
+    fn on_wait(_: *const (), waiter: &dyn Subject, pid: i32) {
         push(Event::Wait {
             waiter: waiter.pid(),
             pid,
@@ -283,39 +289,33 @@ pub(crate) mod syscalls {
         });
     }
 
-    macro_rules! with_probes {
-        ($($name:ident)*) => { pastey::paste! {
-            /// Calls that have probes.
-            pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-            fn register() {
-                raw_syscalls::register_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
-                raw_syscalls::register_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
-                $(syscalls::[<register_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
-                $(syscalls::[<register_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
+    /// Registers the probes or takes them away.
+    fn listen(on: bool) {
+        let data = std::ptr::null();
+        if on {
+            raw_syscalls::register_trace_sys_enter(on_raw_enter, data).unwrap();
+            raw_syscalls::register_trace_sys_exit(on_raw_exit, data).unwrap();
+        } else {
+            raw_syscalls::unregister_trace_sys_enter(on_raw_enter, data).unwrap();
+            raw_syscalls::unregister_trace_sys_exit(on_raw_exit, data).unwrap();
+        }
+        for nr in 0..512 {
+            if syscalls::TABLE.find(nr).is_some() {
+                syscalls::TABLE
+                    .listen_enter(nr, on_enter, data, on)
+                    .unwrap();
+                syscalls::TABLE.listen_exit(nr, on_exit, data, on).unwrap();
             }
-
-            fn unregister() {
-                raw_syscalls::unregister_trace_sys_enter(on_raw_enter, std::ptr::null()).unwrap();
-                raw_syscalls::unregister_trace_sys_exit(on_raw_exit, std::ptr::null()).unwrap();
-                $(syscalls::[<unregister_trace_sys_enter_ $name>](on_enter, std::ptr::null()).unwrap();)*
-                $(syscalls::[<unregister_trace_sys_exit_ $name>](on_exit, std::ptr::null()).unwrap();)*
-            }
-        } };
-    }
-
-    with_probes! {
-        read write close newfstat lseek nanosleep rename futex getdents64 clock_nanosleep openat mkdirat newfstatat
-        unlinkat pipe2 renameat2
+        }
     }
 
     /// Runs `work` and returns the events of system calls that came meanwhile.
     pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
         let _alone = super::alone();
-        register();
+        listen(true);
         TRACE.lock().clear();
         let result = work();
-        unregister();
+        listen(false);
         (result, std::mem::take(&mut *TRACE.lock()))
     }
 }

@@ -74,7 +74,24 @@ fn status(manager: &Manager, name: &str) -> Status {
 #[test]
 fn the_list_says_what_there_is() {
     let names: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
-    assert_eq!(names, ["sched", "syscalls"]);
+    let order = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "net",
+        "xdp",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
+    let places = names
+        .iter()
+        .map(|name| order.iter().position(|o| o == name));
+    let places: Option<Vec<usize>> = places.collect();
+    let places = places.expect("only these");
+    assert!(places.is_sorted_by(|a, b| a < b), "{names:?}");
     let manager = Manager::new();
     let list = manager.list();
     assert_eq!(
@@ -98,10 +115,11 @@ fn refusals() {
         let text = result.err().map_or("Ok".into(), |error| error.to_string());
         assert_eq!(text, expected);
     };
-    let unknown = "no workload is called 'x'; there are: sched syscalls";
-    check(manager.start("x", None), unknown);
-    check(manager.stop("x"), unknown);
-    check(manager.run("x", 1, None), unknown);
+    let names: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
+    let unknown = format!("no workload is called 'x'; there are: {}", names.join(" "));
+    check(manager.start("x", None), &unknown);
+    check(manager.stop("x"), &unknown);
+    check(manager.run("x", 1, None), &unknown);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e7] {
         let text = format!("{rate} is not a rate: above 0, at most 1000000 operations per second");
         check(manager.start("sched", Some(rate)), &text);
@@ -109,7 +127,7 @@ fn refusals() {
     }
     // Stopping what does not run is no error.
     check(manager.stop("sched"), "Ok");
-    let nowhere = Manager::new().with_temp_dir("/nonexistent");
+    let nowhere = Manager::new().with_temp_dir("/proc/self/nowhere");
     check(
         nowhere.start("syscalls", None),
         "workload syscalls cannot start: No such file or directory (os error 2)",
@@ -123,7 +141,7 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();

@@ -1,14 +1,12 @@
-//! Keys over the jump table of the `static_keys` crate, which knows the sites of each key. What it would write to them is
-//! only collected here; `text` writes it.
+//! Keys over the jump table of the `static_keys` crate, which knows the sites of each key. What is to be written to them
+//! is only collected here; `text` writes it.
 
 use alloc::vec::Vec;
-use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::OnceLock;
 
-use static_keys::RawStaticFalseKey;
-use static_keys::code_manipulate::CodeManipulator;
+use static_keys::StaticFalseKey;
 
 use super::lock::Held;
 use super::text;
@@ -25,9 +23,11 @@ pub(super) struct Site {
 }
 
 /// A branch's switch, off at first.
-#[repr(transparent)]
+#[repr(C)]
 pub struct Key {
-    key: RawStaticFalseKey<Collector>,
+    /// The jump table names keys by their address. Never toggled: the crate cannot make a jump to lower addresses.
+    key: StaticFalseKey,
+    on: AtomicBool,
 }
 
 impl Key {
@@ -35,55 +35,51 @@ impl Key {
     #[doc(hidden)]
     pub const fn new() -> Key {
         Key {
-            key: static_keys::new_static_false_key_generic(),
+            key: static_keys::new_static_false_key(),
+            on: AtomicBool::new(false),
         }
     }
 
     /// Whether it is on.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.key.is_enabled()
-    }
-
-    /// Changes the key's state; its sites go to the collector.
-    fn toggle(&self, on: bool) {
-        // SAFETY: the table is initialised and the lock held, by `switch`; and no code is written
-        unsafe {
-            if on {
-                self.key.enable()
-            } else {
-                self.key.disable()
-            }
-        }
+        self.on.load(Relaxed)
     }
 }
 
-/// Takes what `static_keys` writes. Only whoever holds the lock sets a place for it.
-struct Collector;
-
-static COLLECTED: AtomicPtr<Vec<Site>> = AtomicPtr::new(ptr::null_mut());
-
-impl CodeManipulator for Collector {
-    unsafe fn write_code<const L: usize>(at: *mut c_void, data: &[u8; L]) {
-        // SAFETY: null, or the vector that `collect` keeps for the time of its call, under the lock
-        let collected = unsafe { COLLECTED.load(Relaxed).as_mut() };
-        if let (Some(collected), Ok(code)) = (collected, data.as_slice().try_into()) {
-            collected.push(Site {
-                at: at as usize,
-                code,
-            });
-        }
-    }
+/// A line of the jump table, addresses absolute.
+#[repr(C)]
+struct Entry {
+    code: usize,
+    target: usize,
+    /// The lowest bit is the crate's.
+    key: usize,
 }
 
-/// What switching the keys writes, in the order of the orders.
+/// The 5 bytes of a site: a nop, or a jump.
+pub(super) fn instruction(at: usize, target: usize, on: bool) -> [u8; LEN] {
+    if !on {
+        return [0x0f, 0x1f, 0x44, 0, 0];
+    }
+    // within one object file's code, so less than 2 GiB either way
+    let distance = target.wrapping_sub(at + LEN) as u32;
+    let [a, b, c, d] = distance.to_le_bytes();
+    [0xe9, a, b, c, d]
+}
+
+/// Sets the keys' states; the result is what that writes, in the order of the orders.
 fn collect(keys: &[(&'static Key, bool)], _lock: &Held) -> Vec<Site> {
-    let mut sites = Vec::new();
-    COLLECTED.store(&mut sites, Relaxed);
+    let (table, mut sites) = (table(), Vec::new());
     for (key, on) in keys {
-        key.toggle(*on);
+        key.on.store(*on, Relaxed);
+        let address = (&raw const key.key).addr();
+        let first = table.partition_point(|e| e.key & !1 < address);
+        let own = table[first..].iter().take_while(|e| e.key & !1 == address);
+        sites.extend(own.filter(|e| e.code != 0).map(|e| Site {
+            at: e.code,
+            code: instruction(e.code, e.target, *on),
+        }));
     }
-    COLLECTED.store(ptr::null_mut(), Relaxed);
     sites
 }
 
@@ -112,13 +108,20 @@ pub(super) fn switch(keys: &[(&'static Key, bool)], lock: &Held) -> Result<()> {
 }
 
 unsafe extern "C" {
-    /// The jump table, from here: of each site the addresses of its code, its target and its key. The linker makes
-    /// both symbols.
+    /// The jump table, from here. The linker makes both symbols.
     #[link_name = "__start___static_keys"]
-    static TABLE: [usize; 3];
+    static TABLE: Entry;
     /// The end of the jump table.
     #[link_name = "__stop___static_keys"]
-    static TABLE_END: [usize; 3];
+    static TABLE_END: Entry;
+}
+
+/// The jump table, sorted by key. Made ready by the first `sites`.
+fn table() -> &'static [Entry] {
+    let (start, end) = (&raw const TABLE, &raw const TABLE_END);
+    // SAFETY: the linker's bounds of the section, which holds entries of three words; who calls this has called `sites`,
+    // so `global_init` has made the relative addresses absolute, and nobody writes them again
+    unsafe { core::slice::from_raw_parts(start, end.offset_from(start) as usize) }
 }
 
 static SITES: OnceLock<Vec<usize>> = OnceLock::new();
@@ -127,15 +130,8 @@ static SITES: OnceLock<Vec<usize>> = OnceLock::new();
 pub(super) fn sites() -> &'static [usize] {
     SITES.get_or_init(|| {
         static_keys::global_init();
-        let (start, end) = (&raw const TABLE, &raw const TABLE_END);
-        // SAFETY: the linker's bounds of the section, which holds entries of three words; `global_init` made the
-        // relative addresses absolute and nobody writes them again
-        let table = unsafe { core::slice::from_raw_parts(start, end.offset_from(start) as usize) };
-        let mut sites: Vec<usize> = table
-            .iter()
-            .map(|entry| entry[0])
-            .filter(|&at| at != 0)
-            .collect();
+        let codes = table().iter().map(|entry| entry.code);
+        let mut sites: Vec<usize> = codes.filter(|&at| at != 0).collect();
         sites.sort_unstable();
         sites
     })

@@ -61,3 +61,16 @@ fn batches() {
         check(&[(&A, false), (&NO_SITES, false)], (false, false));
     }
 }
+
+#[test]
+fn instructions() {
+    #[track_caller]
+    fn check(at: usize, target: usize, on: bool, expected: [u8; code::LEN]) {
+        assert_eq!(code::instruction(at, target, on), expected);
+    }
+    check(0x1000, 0x1005, false, [0x0f, 0x1f, 0x44, 0, 0]);
+    check(0x1000, 0x1005, true, [0xe9, 0, 0, 0, 0]);
+    check(0x1000, 0x1207, true, [0xe9, 2, 2, 0, 0]);
+    // In a loop the way for "on" may lie before its site.
+    check(0x1000, 0x0fff, true, [0xe9, 0xfa, 0xff, 0xff, 0xff]);
+}

@@ -50,5 +50,7 @@ pub fn declared() -> impl Iterator<Item = &'static EventDecl> {
         core::slice::from_raw_parts(start.cast::<*const EventDecl>(), len)
     };
     // SAFETY: as above.
-    all.iter().filter_map(|decl| unsafe { decl.as_ref() })
+    all.iter()
+        .filter_map(|decl| unsafe { decl.as_ref() })
+        .filter(|decl| decl.class.exists())
 }

@@ -1,6 +1,10 @@
 //! The events that the workloads fire: Linux 6.18's, field for field.
 
+pub mod block;
+#[cfg(target_arch = "x86_64")]
+pub mod exceptions;
 pub mod irq;
+pub mod kmem;
 pub mod napi;
 pub mod net;
 pub mod qdisc;
@@ -10,6 +14,7 @@ pub mod signal;
 pub mod skb;
 pub mod sock;
 pub mod syscalls;
+pub mod task;
 pub mod tcp;
 pub mod timer;
 pub mod workqueue;

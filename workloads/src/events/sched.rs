@@ -6,13 +6,13 @@
 use utracefs::define_event_trace;
 use utracefs::event::field_type::{Chars, DynStr};
 
-use crate::machine::Green;
+use crate::subject::Subject;
 
 define_event_trace!(
     /// A CPU goes from one task to another. `prev_state`: what became of the one that leaves, 0x100 if it was preempted.
     sched_switch,
     TP_system(sched),
-    TP_PROTO(preempt: bool, prev: &Green, next: &Green, prev_state: u32),
+    TP_PROTO(preempt: bool, prev: &dyn Subject, next: &dyn Subject, prev_state: u32),
     TP_STRUCT__entry {
         prev_comm: Chars<16>,
         prev_pid: i32 as "pid_t",
@@ -26,7 +26,8 @@ define_event_trace!(
         prev_comm: prev.comm(),
         prev_pid: prev.pid(),
         prev_prio: prev.prio(),
-        prev_state: i64::from(prev_state),
+        // all ones, where nothing tells it, is -1
+        prev_state: i64::from(prev_state as i32),
         next_comm: next.comm(),
         next_pid: next.pid(),
         next_prio: next.prio(),
@@ -42,7 +43,7 @@ macro_rules! wakeup_events {
             $(#[$doc])*
             $name,
             TP_system(sched),
-            TP_PROTO(task: &Green, target_cpu: u32),
+            TP_PROTO(task: &dyn Subject, target_cpu: u32),
             TP_STRUCT__entry {
                 comm: Chars<16>,
                 pid: i32 as "pid_t",
@@ -74,7 +75,7 @@ define_event_trace!(
     /// A task is to run on another CPU.
     sched_migrate_task,
     TP_system(sched),
-    TP_PROTO(task: &Green, orig_cpu: u32, dest_cpu: u32),
+    TP_PROTO(task: &dyn Subject, orig_cpu: u32, dest_cpu: u32),
     TP_STRUCT__entry {
         comm: DynStr,
         pid: i32 as "pid_t",
@@ -98,7 +99,7 @@ define_event_trace!(
     /// A task makes another.
     sched_process_fork,
     TP_system(sched),
-    TP_PROTO(parent: &Green, child: &Green),
+    TP_PROTO(parent: &dyn Subject, child: &dyn Subject),
     TP_STRUCT__entry {
         parent_comm: DynStr,
         parent_pid: i32 as "pid_t",
@@ -120,7 +121,7 @@ define_event_trace!(
     /// A task goes on as another program. `old_pid` differs only where a thread other than the first one calls exec.
     sched_process_exec,
     TP_system(sched),
-    TP_PROTO(task: &Green, old_pid: i32, filename: &str),
+    TP_PROTO(task: &dyn Subject, old_pid: i32, filename: &[u8]),
     TP_STRUCT__entry {
         filename: DynStr,
         pid: i32 as "pid_t",
@@ -139,7 +140,7 @@ define_event_trace!(
     /// A task ends; `group_dead`: it was the last one of its process.
     sched_process_exit,
     TP_system(sched),
-    TP_PROTO(task: &Green, group_dead: bool),
+    TP_PROTO(task: &dyn Subject, group_dead: bool),
     TP_STRUCT__entry {
         comm: Chars<16>,
         pid: i32 as "pid_t",
@@ -161,7 +162,7 @@ define_event_trace!(
     /// What is left of a task that has ended goes: it will not be heard of again.
     sched_process_free,
     TP_system(sched),
-    TP_PROTO(task: &Green),
+    TP_PROTO(task: &dyn Subject),
     TP_STRUCT__entry {
         comm: DynStr,
         pid: i32 as "pid_t",
@@ -180,7 +181,7 @@ define_event_trace!(
     /// A task begins to wait for a child, `pid`, or with 0 for any. `comm` and `prio` are those of the one that waits.
     sched_process_wait,
     TP_system(sched),
-    TP_PROTO(waiter: &Green, pid: i32),
+    TP_PROTO(waiter: &dyn Subject, pid: i32),
     TP_STRUCT__entry {
         comm: DynStr,
         pid: i32 as "pid_t",

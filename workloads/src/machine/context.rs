@@ -2,7 +2,7 @@
 
 use utracefs::base::task;
 
-use super::cpu::Local;
+use super::cpu::{Local, local_if_any};
 use crate::events::flags;
 
 /// Interrupt bits as events show them, and reasons not to be preempted beyond the idle task's own.
@@ -22,6 +22,23 @@ impl Drop for Back<'_> {
     fn drop(&mut self) {
         self.local.context.set(self.before);
         self.local.show_context();
+    }
+}
+
+/// Does `work` with interrupts off and `depth` more reasons (locks held) not to be preempted, as its events show. On a CPU
+/// of a machine; elsewhere it is just done.
+pub(crate) fn atomically<R>(depth: u8, work: impl FnOnce() -> R) -> R {
+    match local_if_any() {
+        Some(local) => local.atomically(depth, work),
+        None => work(),
+    }
+}
+
+/// Does `work` with `depth` locks held, interrupts as they are.
+pub(crate) fn locked<R>(depth: u8, work: impl FnOnce() -> R) -> R {
+    match local_if_any() {
+        Some(local) => local.held(depth, work),
+        None => work(),
     }
 }
 
@@ -59,6 +76,12 @@ impl Local {
             depth: held + depth,
         };
         self.under(context, work)
+    }
+
+    fn held<R>(&self, depth: u8, work: impl FnOnce() -> R) -> R {
+        let Context { flags, depth: held } = self.context.get();
+        let depth = held + depth;
+        self.under(Context { flags, depth }, work)
     }
 
     /// Does `work` as the handler of a hard interrupt.

@@ -1,6 +1,7 @@
 //! What a CPU's thread does: polls tasks, serves interrupts, switches.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::softirq::{Daemon, SoftIrq};
 use super::task::{Green, state};
 use super::tasklet::Queues;
 use super::tick::Tick;
-use super::{Cpu, Machine, Request, process};
+use super::{Cpu, Machine, Request, irq_poll, process};
 use crate::events::sched::{
     trace_sched_migrate_task, trace_sched_process_free, trace_sched_switch,
 };
@@ -42,6 +43,7 @@ pub(super) struct Local {
     pub(super) pending: Cell<u32>,
     pub(super) daemon: RefCell<Daemon>,
     pub(super) tasklets: RefCell<Queues>,
+    pub(super) polled: RefCell<VecDeque<Arc<irq_poll::Inner>>>,
     tick: OnceCell<Tick>,
 }
 
@@ -57,6 +59,11 @@ pub(super) fn local() -> Rc<Local> {
 /// The CPU of the calling thread, if it is one's.
 pub(super) fn local_if_any() -> Option<Rc<Local>> {
     LOCAL.try_with(|local| local.get().cloned()).ok().flatten()
+}
+
+/// Index of the calling thread's CPU; `None` for threads that are no CPU of a machine.
+pub(crate) fn this_cpu() -> Option<usize> {
+    local_if_any().map(|local| local.index)
 }
 
 /// Index of the CPU that the caller runs on: a task, or a handler of any kind.
@@ -77,6 +84,7 @@ pub(super) fn run(machine: Arc<Machine>, index: usize) {
         pending: Cell::new(0),
         daemon: RefCell::default(),
         tasklets: RefCell::default(),
+        polled: RefCell::default(),
         tick: OnceCell::new(),
     });
     let _ = LOCAL.with(|slot| slot.set(local.clone()));

@@ -1,6 +1,5 @@
 //! Interrupts, timers and work queues: what workloads may rely on, and what their events say of it.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use super::tests::one;
 use super::*;
 use crate::events::flags::{BH_OFF, HARDIRQ, IRQS_OFF, SOFTIRQ};
-use crate::testing::kernel::{Record, recorded};
+use crate::testing::kernel::{Record, follow, recorded};
 
 /// Runs a task on a machine with these CPUs and returns its result and the events, from the machine's making to its end.
 fn run_on<F>(cpus: &[u32], body: impl FnOnce(Arc<Machine>) -> F) -> (i32, Vec<Record>)
@@ -36,29 +35,6 @@ where
             .expect("the machine hangs");
         result.try_recv().expect("the first task was ended")
     })
-}
-
-/// What holds for every trace of a whole machine's life.
-fn check(trace: &[Record]) -> HashMap<&'static str, usize> {
-    let mut count = HashMap::new();
-    for record in trace {
-        *count.entry(record.name).or_default() += 1;
-    }
-    let n = |name| count.get(name).copied().unwrap_or(0);
-    assert_eq!(n("irq_handler_entry"), n("irq_handler_exit"));
-    assert_eq!(n("softirq_entry"), n("softirq_exit"));
-    assert!(n("softirq_entry") <= n("softirq_raise"));
-    assert_eq!(n("tasklet_entry"), n("tasklet_exit"));
-    assert_eq!(n("timer_expire_entry"), n("timer_expire_exit"));
-    assert_eq!(n("timer_start"), n("timer_cancel"));
-    assert_eq!(n("hrtimer_expire_entry"), n("hrtimer_expire_exit"));
-    let moved = |r: &&Record| r.name == "hrtimer_start" && r.args[5] == 1;
-    let moved = trace.iter().filter(moved).count();
-    assert_eq!(n("hrtimer_start") - moved, n("hrtimer_cancel"));
-    assert_eq!(n("workqueue_queue_work"), n("workqueue_activate_work"));
-    assert_eq!(n("workqueue_queue_work"), n("workqueue_execute_start"));
-    assert_eq!(n("workqueue_queue_work"), n("workqueue_execute_end"));
-    count
 }
 
 fn of<'a>(trace: &'a [Record], name: &str) -> Vec<&'a Record> {
@@ -103,9 +79,9 @@ fn a_device_with_a_tasklet() {
         7
     });
     assert_eq!(code, 7);
-    let count = check(&trace);
-    assert_eq!(count["irq_handler_entry"], 6);
-    assert_eq!(count["tasklet_entry"], 3);
+    let count = follow(&trace);
+    assert_eq!(count.of("irq_handler_entry"), 6);
+    assert_eq!(count.of("tasklet_entry"), 3);
     for r in of(&trace, "irq_handler_entry") {
         assert_eq!(r.flags & (HARDIRQ | IRQS_OFF | SOFTIRQ), HARDIRQ | IRQS_OFF);
     }
@@ -170,7 +146,7 @@ fn softirqs_of_tasks() {
         0
     });
     assert_eq!(code, 0);
-    check(&trace);
+    follow(&trace);
     let entries: Vec<_> = of(&trace, "softirq_entry")
         .into_iter()
         .filter(|r| r.args[0] == 3)
@@ -214,10 +190,10 @@ fn timers_expire_in_time_and_in_order() {
         0
     });
     assert_eq!(code, 0);
-    let count = check(&trace);
-    assert_eq!(count["timer_init"], 4);
-    assert_eq!(count["timer_start"], 5);
-    assert_eq!(count["timer_expire_entry"], 2);
+    let count = follow(&trace);
+    assert_eq!(count.of("timer_init"), 4);
+    assert_eq!(count.of("timer_start"), 5);
+    assert_eq!(count.of("timer_expire_entry"), 2);
     for r in of(&trace, "timer_expire_entry") {
         assert_eq!(r.flags & (HARDIRQ | IRQS_OFF | SOFTIRQ), SOFTIRQ, "{r:?}");
         assert!(r.args[1] >= r.args[3], "{r:?}");
@@ -278,7 +254,7 @@ fn work_is_done() {
         0
     });
     assert_eq!(code, 0);
-    check(&trace);
+    follow(&trace);
     let starts = of(&trace, "workqueue_execute_start");
     assert_eq!(starts[0].comm, format!("kworker/{}:0", cpus[last]));
     let unbound = format!("kworker/u{}:0", cpus.len() * 2);
@@ -319,7 +295,7 @@ fn sleeps_are_timers() {
         0
     });
     assert_eq!(code, 0);
-    check(&trace);
+    follow(&trace);
     let mine: Vec<&Record> = trace.iter().filter(|r| r.comm == "first").collect();
     assert_eq!(mine[0].name, "hrtimer_setup");
     let timer = mine[0].args[0];

@@ -18,6 +18,7 @@ mod context;
 mod cpu;
 mod hrtimer;
 mod irq;
+mod irq_poll;
 #[cfg(test)]
 mod kernel_tests;
 mod pool;
@@ -44,9 +45,11 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 pub(crate) use channel::pipe;
-pub(crate) use cpu::current_cpu;
+pub(crate) use context::{atomically, locked};
+pub(crate) use cpu::{current_cpu, this_cpu};
 pub(crate) use hrtimer::{Again, Hrtimer, Mode};
 pub(crate) use irq::{Handler, Irq, IrqReturn, request_irq};
+pub(crate) use irq_poll::IrqPoll;
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
@@ -211,6 +214,23 @@ impl Owner {
         }
     }
 
+    /// Runs a task and waits until it and all that came from it are gone.
+    pub fn run_to_end(&self, comm: &'static str, body: Body) {
+        let gone = Arc::new(AtomicU32::new(0));
+        let on_empty = {
+            let gone = gone.clone();
+            Box::new(move || futex::poke(&gone))
+        };
+        let session = self.boot(comm, body, on_empty);
+        loop {
+            let seen = gone.load(Ordering::SeqCst);
+            if session.alive() == 0 {
+                return;
+            }
+            futex::wait(&gone, seen, None);
+        }
+    }
+
     /// The machine, for those who raise interrupts.
     pub fn machine(&self) -> &Arc<Machine> {
         &self.machine
@@ -241,6 +261,13 @@ impl Drop for Owner {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Machine {
+    /// How many CPUs it has.
+    pub fn cpu_count(&self) -> usize {
+        self.cpus.len()
     }
 }
 

@@ -298,7 +298,7 @@ pub(crate) fn exec(path: &str) {
     let task = local().current();
     let name = path.rsplit('/').next().unwrap_or(path);
     task.ctx.set_comm(&name.as_bytes()[..name.len().min(15)]);
-    trace_sched_process_exec(&task, task.pid(), path);
+    trace_sched_process_exec(&task, task.pid(), path.as_bytes());
 }
 
 /// The calling task's priority: 100 + nice for fair ones, below for real-time ones.
@@ -339,7 +339,8 @@ fn notify(local: &Local, task: &Arc<Green>, status: i32) {
     );
     // Still under the list's lock: the parent looks for zombies under it before it sleeps.
     let sigchld = |sent| {
-        let send = || trace_signal_generate(libc::SIGCHLD, libc::CLD_EXITED, &parent, true, sent);
+        let send =
+            || trace_signal_generate(libc::SIGCHLD, 0, libc::CLD_EXITED, &parent, true, sent);
         local.atomically(HELD_AT_SIGNAL, send);
     };
     if waits {

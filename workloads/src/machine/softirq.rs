@@ -69,7 +69,7 @@ pub(super) struct Daemon {
 
 impl Machine {
     /// Says what a soft interrupt does from now on. The machine lives as long as somebody uses it: an action must not keep it.
-    /// HI, TASKLET, TIMER and SCHED are the machine's own.
+    /// HI, TASKLET, TIMER, IRQ_POLL and SCHED are the machine's own.
     pub fn open_softirq(&self, vec: SoftIrq, action: Action) {
         self.softirqs.set(vec, Some(action));
     }
@@ -154,6 +154,7 @@ impl Local {
         match vec {
             SoftIrq::Hi | SoftIrq::Tasklet => self.run_tasklets(vec),
             SoftIrq::Timer => self.run_timers(),
+            SoftIrq::IrqPoll => self.run_polls(),
             SoftIrq::Sched => {
                 if self.cpu().is_idle() {
                     self.pull(true);

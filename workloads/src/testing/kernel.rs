@@ -1,8 +1,11 @@
 //! The events of interrupts, timers and work queues.
 
+use std::collections::HashMap;
+
 use parking_lot::Mutex;
 use utracefs::base::task;
 
+use crate::events::flags::{BH_OFF, HARDIRQ, IRQS_OFF, SOFTIRQ};
 use crate::events::{irq, timer, workqueue};
 use crate::futex::now_ns;
 
@@ -135,4 +138,168 @@ pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Record>) {
     let result = work();
     unregister();
     (result, std::mem::take(&mut *TRACE.lock()))
+}
+
+/// How often each event came.
+#[derive(Default, Debug)]
+pub(crate) struct Counts(HashMap<&'static str, usize>);
+
+impl Counts {
+    pub fn of(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// What the trace has said of a piece of work so far.
+#[derive(Default)]
+struct Piece {
+    queued: bool,
+    active: bool,
+    running: bool,
+    cpu: i32,
+}
+
+/// Follows a machine's life from its making to its end: every event is possible where it comes, and nothing is left open.
+#[derive(Default)]
+struct Follower {
+    /// Per CPU: what has begun and not ended, in the order of beginning.
+    open: HashMap<u32, Vec<(&'static str, u64)>>,
+    /// Per CPU: soft interrupts raised and not served.
+    pending: HashMap<u32, u64>,
+    /// Timers of both kinds: whether they are started.
+    timers: HashMap<u64, bool>,
+    work: HashMap<u64, Piece>,
+}
+
+/// Checks a trace of the whole life of a machine and counts.
+pub(crate) fn follow(trace: &[Record]) -> Counts {
+    let mut follower = Follower::default();
+    let mut counts = Counts::default();
+    for r in trace {
+        follower.follow(r);
+        *counts.0.entry(r.name).or_default() += 1;
+    }
+    assert!(
+        follower.open.values().all(|open| open.is_empty()),
+        "something has no end"
+    );
+    assert!(
+        follower.pending.values().all(|pending| *pending == 0),
+        "a softirq was lost"
+    );
+    assert!(
+        follower.timers.values().all(|started| !started),
+        "a timer is still started"
+    );
+    let is_done = |work: &Piece| !work.queued && !work.active && !work.running;
+    assert!(follower.work.values().all(is_done), "work was not done");
+    counts
+}
+
+impl Follower {
+    fn begin(&mut self, r: &Record, name: &'static str) {
+        let what = r.args[0];
+        self.open.entry(r.cpu).or_default().push((name, what));
+    }
+
+    fn end(&mut self, r: &Record, name: &'static str) {
+        let open = self.open.entry(r.cpu).or_default().pop();
+        assert_eq!(open, Some((name, r.args[0])), "{r:?}");
+    }
+
+    fn follow(&mut self, r: &Record) {
+        let first = r.args[0];
+        let interrupt = r.flags & (HARDIRQ | SOFTIRQ);
+        match r.name {
+            "irq_handler_entry" | "irq_handler_exit" => {
+                assert_eq!(r.flags & (HARDIRQ | IRQS_OFF), HARDIRQ | IRQS_OFF, "{r:?}");
+                if r.name == "irq_handler_entry" {
+                    self.begin(r, "irq");
+                } else {
+                    self.end(r, "irq");
+                }
+            }
+            "softirq_raise" => {
+                assert_ne!(r.flags & IRQS_OFF, 0, "{r:?}");
+                *self.pending.entry(r.cpu).or_default() |= 1 << first;
+            }
+            "softirq_entry" => {
+                assert_eq!(
+                    (interrupt, r.flags & (IRQS_OFF | BH_OFF)),
+                    (SOFTIRQ, 0),
+                    "{r:?}"
+                );
+                let pending = self.pending.entry(r.cpu).or_default();
+                assert_ne!(*pending >> first & 1, 0, "nobody has raised it: {r:?}");
+                *pending &= !(1 << first);
+                self.begin(r, "softirq");
+            }
+            "softirq_exit" => self.end(r, "softirq"),
+            "tasklet_entry" => {
+                let open = self.open.entry(r.cpu).or_default().last().copied();
+                assert!(matches!(open, Some(("softirq", 0 | 6))), "{r:?}");
+                self.begin(r, "tasklet");
+            }
+            "tasklet_exit" => self.end(r, "tasklet"),
+            "timer_init" | "hrtimer_setup" => {
+                let started = self.timers.insert(first, false);
+                assert_ne!(started, Some(true), "it was started: {r:?}");
+            }
+            "timer_start" => self.start(r, false),
+            "hrtimer_start" => self.start(r, r.args[5] == 1),
+            "timer_cancel" | "hrtimer_cancel" => {
+                assert_eq!(self.timers.insert(first, false), Some(true), "{r:?}");
+            }
+            "timer_expire_entry" => {
+                assert_eq!(self.timers.get(&first), Some(&false), "{r:?}");
+                let open = self.open.entry(r.cpu).or_default().last().copied();
+                assert_eq!(open, Some(("softirq", 1)), "{r:?}");
+                self.begin(r, "timer");
+            }
+            "timer_expire_exit" => self.end(r, "timer"),
+            "hrtimer_expire_entry" => {
+                assert_eq!(self.timers.get(&first), Some(&false), "{r:?}");
+                assert_eq!(r.flags & (HARDIRQ | IRQS_OFF), HARDIRQ | IRQS_OFF, "{r:?}");
+                self.begin(r, "hrtimer");
+            }
+            "hrtimer_expire_exit" => self.end(r, "hrtimer"),
+            "tick_stop" | "timer_base_idle" => assert_eq!((r.owner, interrupt), (0, 0), "{r:?}"),
+            _ => self.work(r),
+        }
+    }
+
+    fn start(&mut self, r: &Record, was_armed: bool) {
+        let before = self.timers.insert(r.args[0], true);
+        assert_eq!(before, Some(was_armed), "{r:?}");
+    }
+
+    fn work(&mut self, r: &Record) {
+        let work = self.work.entry(r.args[0]).or_default();
+        let expected = (work.queued, work.active);
+        match r.name {
+            "workqueue_queue_work" => {
+                assert_eq!(expected, (false, false), "{r:?}");
+                (work.queued, work.cpu) = (true, r.args[3] as i32);
+            }
+            "workqueue_activate_work" => {
+                assert_eq!(expected, (true, false), "{r:?}");
+                work.active = true;
+            }
+            "workqueue_execute_start" => {
+                assert_eq!((expected, work.running), ((true, true), false), "{r:?}");
+                assert!(r.comm.starts_with("kworker/"), "{r:?}");
+                assert_eq!(work.cpu < 0, r.comm.starts_with("kworker/u"), "{r:?}");
+                assert!(work.cpu < 0 || work.cpu == r.cpu as i32, "{r:?}");
+                assert_eq!((r.flags, r.depth), (0, 0), "{r:?}");
+                *work = Piece {
+                    running: true,
+                    ..Piece::default()
+                };
+            }
+            "workqueue_execute_end" => {
+                assert!(std::mem::take(&mut work.running), "{r:?}");
+            }
+            name => panic!("{name} is not followed"),
+        }
+    }
 }

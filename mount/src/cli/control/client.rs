@@ -104,6 +104,15 @@ impl Connection {
         }
     }
 
+    /// The socket itself, for a conversation that goes on otherwise after an `ok`. The daemon has said nothing since: the
+    /// next word is this end's.
+    pub fn into_stream(self) -> io::Result<UnixStream> {
+        let socket = self.socket.into_inner();
+        socket.set_read_timeout(None)?;
+        socket.set_write_timeout(None)?;
+        Ok(socket)
+    }
+
     /// Waits until the daemon's process has closed the connection.
     pub fn wait_for_end(mut self) {
         let mut rest = Vec::new();

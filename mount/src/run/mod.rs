@@ -1,0 +1,3 @@
+//! `utracefs run`: a command and its children under observation.
+
+pub mod wire;

@@ -1,0 +1,68 @@
+//! What workloads have counted and measured themselves since the process began, to be compared with what their events
+//! say.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that only grows.
+#[derive(Default, Debug)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Counter {
+        Counter(AtomicU64::new(0))
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+}
+
+/// Figures of the `mm` workload.
+#[derive(Debug)]
+pub struct Mm {
+    /// Pages handed out by the page allocator.
+    pub pages_allocated: Counter,
+    /// Pages given back to it.
+    pub pages_freed: Counter,
+    /// Page faults taken.
+    pub faults: Counter,
+}
+
+/// Those of the `mm` workload.
+pub static MM: Mm = Mm {
+    pages_allocated: Counter::new(),
+    pages_freed: Counter::new(),
+    faults: Counter::new(),
+};
+
+/// Figures of the `block` workload.
+#[derive(Debug)]
+pub struct Block {
+    /// Requests that came back from the device, those it refused included.
+    pub requests: Counter,
+    /// Those that it refused.
+    pub errors: Counter,
+    /// From the moment a request goes to the device until its end is known, ns, of all requests together.
+    pub latency_ns: Counter,
+    /// Bytes that the device has really read.
+    pub bytes_read: Counter,
+    /// Bytes that it has really written.
+    pub bytes_written: Counter,
+    /// How often it had to bring all to stable storage (fdatasync(2)).
+    pub flushes: Counter,
+}
+
+/// Those of the `block` workload.
+pub static BLOCK: Block = Block {
+    requests: Counter::new(),
+    errors: Counter::new(),
+    latency_ns: Counter::new(),
+    bytes_read: Counter::new(),
+    bytes_written: Counter::new(),
+    flushes: Counter::new(),
+};
