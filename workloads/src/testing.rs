@@ -10,6 +10,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 #[path = "testing/kernel.rs"]
 pub(crate) mod kernel;
+#[path = "testing/net.rs"]
+pub(crate) mod net;
 
 /// The scheduler's events.
 pub(crate) mod sched {

@@ -14,7 +14,7 @@ define_event_trace!(
     TP_PROTO(skb: &Skb),
     TP_STRUCT__entry {
         skbaddr: *mut (),
-        len: u32,
+        len: u32 as "unsigned int",
         name: DynStr,
     },
     TP_fast_assign {
@@ -40,8 +40,8 @@ define_event_trace!(
         vlan_tci: u16,
         protocol: u16,
         ip_summed: u8,
-        len: u32,
-        data_len: u32,
+        len: u32 as "unsigned int",
+        data_len: u32 as "unsigned int",
         network_offset: i32,
         transport_offset_valid: bool,
         transport_offset: i32,
@@ -80,7 +80,7 @@ define_event_trace!(
     TP_PROTO(skbaddr: *mut (), len: u32, rc: i32, device: &str),
     TP_STRUCT__entry {
         skbaddr: *mut (),
-        len: u32,
+        len: u32 as "unsigned int",
         rc: i32,
         name: DynStr,
     },
@@ -101,7 +101,7 @@ define_event_trace!(
     TP_PROTO(skb: &Skb),
     TP_STRUCT__entry {
         skbaddr: *mut (),
-        len: u32,
+        len: u32 as "unsigned int",
         name: DynStr,
     },
     TP_fast_assign {
@@ -120,7 +120,7 @@ define_event_trace!(
     TP_PROTO(skb: &Skb),
     TP_STRUCT__entry {
         name: DynStr,
-        napi_id: u32,
+        napi_id: u32 as "unsigned int",
         queue_mapping: u16,
         skbaddr: *const (),
         vlan_tagged: bool,
@@ -130,9 +130,9 @@ define_event_trace!(
         ip_summed: u8,
         hash: u32,
         l4_hash: bool,
-        len: u32,
-        data_len: u32,
-        truesize: u32,
+        len: u32 as "unsigned int",
+        data_len: u32 as "unsigned int",
+        truesize: u32 as "unsigned int",
         mac_header_valid: bool,
         mac_header: i32,
         nr_frags: u8 as "unsigned char",
@@ -186,7 +186,7 @@ define_event_trace!(
     TP_PROTO(skb: &Skb),
     TP_STRUCT__entry {
         skbaddr: *mut (),
-        len: u32,
+        len: u32 as "unsigned int",
         name: DynStr,
     },
     TP_fast_assign {
@@ -205,7 +205,7 @@ define_event_trace!(
     TP_PROTO(skb: &Skb),
     TP_STRUCT__entry {
         name: DynStr,
-        napi_id: u32,
+        napi_id: u32 as "unsigned int",
         queue_mapping: u16,
         skbaddr: *const (),
         vlan_tagged: bool,
@@ -215,9 +215,9 @@ define_event_trace!(
         ip_summed: u8,
         hash: u32,
         l4_hash: bool,
-        len: u32,
-        data_len: u32,
-        truesize: u32,
+        len: u32 as "unsigned int",
+        data_len: u32 as "unsigned int",
+        truesize: u32 as "unsigned int",
         mac_header_valid: bool,
         mac_header: i32,
         nr_frags: u8 as "unsigned char",

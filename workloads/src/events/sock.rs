@@ -111,7 +111,7 @@ define_event_trace!(
     TP_PROTO(rmem_alloc: i32, truesize: u32, rcvbuf: i32),
     TP_STRUCT__entry {
         rmem_alloc: i32,
-        truesize: u32,
+        truesize: u32 as "unsigned int",
         sk_rcvbuf: i32,
     },
     TP_fast_assign {

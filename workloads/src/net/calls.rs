@@ -100,13 +100,14 @@ impl Bound {
                 IpAddress::Ipv4(Ipv4Address::from(remote.address)),
                 remote.port,
             );
+            let from = stack.endpoint(port);
             socket
-                .connect(stack.iface.context(), to, stack.endpoint(port))
+                .connect(stack.iface.context(), to, from)
                 .map_err(|_| libc::EINVAL)?;
             let sock = Arc::new(Sock::new(local, remote, state::CLOSE));
             let conn = Conn::new(local, remote, Some(sock.clone()));
             let handle = stack.add(socket, conn);
-            Ok(Stream {
+            Ok::<_, Errno>(Stream {
                 host: host.clone(),
                 handle,
                 sock,

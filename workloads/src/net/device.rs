@@ -63,7 +63,12 @@ pub struct Qdisc {
 pub(crate) struct NotQueued;
 
 impl Device {
-    pub fn new(name: &str, ifindex: i32, limit: usize, make_nic: impl FnOnce(&Weak<Device>) -> Nic) -> Arc<Device> {
+    pub fn new(
+        name: &str,
+        ifindex: i32,
+        limit: usize,
+        make_nic: impl FnOnce(&Weak<Device>) -> Nic,
+    ) -> Arc<Device> {
         Arc::new_cyclic(|device| Device {
             name: name.into(),
             ifindex,

@@ -55,11 +55,19 @@ impl Nic {
     ) -> Nic {
         let handler = {
             let device = device.clone();
-            move || device.upgrade().map_or(IrqReturn::None, |device| device.nic.interrupt(&device))
+            move || {
+                device
+                    .upgrade()
+                    .map_or(IrqReturn::None, |device| device.nic.interrupt(&device))
+            }
         };
         let poll = {
             let device = device.clone();
-            move |napi: &Arc<Napi>, budget| device.upgrade().map_or(0, |device| device.nic.poll(&device, napi, budget))
+            move |napi: &Arc<Napi>, budget| {
+                device
+                    .upgrade()
+                    .map_or(0, |device| device.nic.poll(&device, napi, budget))
+            }
         };
         Nic {
             kind,
@@ -87,6 +95,7 @@ impl Nic {
     }
 
     /// Frames lost because the ring was full or the card off.
+    #[cfg(test)]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::SeqCst)
     }

@@ -185,12 +185,7 @@ async fn overflow(network: &Arc<Network>, order: Order) -> Result<bool, Errno> {
 }
 
 /// The whole life of a client's connection.
-async fn fetch(
-    network: &Arc<Network>,
-    bound: Bound,
-    to: u16,
-    order: Order,
-) -> Result<bool, Errno> {
+async fn fetch(network: &Arc<Network>, bound: Bound, to: u16, order: Order) -> Result<bool, Errno> {
     let port = bound.port;
     let stream = bound.connect().await?;
     let right = ask(&stream, order).await?;

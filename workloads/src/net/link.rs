@@ -81,7 +81,7 @@ impl Link {
     pub fn carry(&self, from: usize, frame: &[u8]) {
         let fate = self.fate(from, frame);
         #[cfg(test)]
-        super::tests::tap(from, fate, frame);
+        super::tests::tap(fate, frame);
         let mut frame = frame.to_vec();
         match fate {
             Fate::Lost => return,

@@ -14,12 +14,12 @@ mod link;
 mod packet;
 mod receive;
 mod session;
-mod skb;
+pub(crate) mod skb;
 mod sock;
 mod softnet;
 mod stack;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::io;
@@ -30,15 +30,17 @@ use crate::load::{Load, Next};
 use crate::machine::{Machine, Owner, fork, has_zombie, sleep, sleep_for_child_until, wait_any};
 use crate::{Engine, Shared, Workload};
 
-pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
 pub use device::Qdisc;
+pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
 pub(crate) use driver::{Kind, Nic};
 pub(crate) use link::{LOSS_UNIT, Link};
 pub(crate) use session::conduct;
 pub use skb::{DropReason, Skb};
 pub(crate) use skb::{consume_skb, here, sk_skb_reason_drop};
 pub use sock::{Request, ResetReason, Sock};
-pub(crate) use softnet::{netif_receive_skb, start as start_receiving};
+#[cfg(test)]
+pub(crate) use softnet::netif_receive_skb;
+pub(crate) use softnet::start as start_receiving;
 
 use calls::Listener;
 use packet::End;

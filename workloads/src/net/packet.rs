@@ -104,7 +104,9 @@ pub(crate) fn before(a: u32, b: u32) -> bool {
 
 /// Whether the sum over a TCP segment and its addresses is right; `packet` begins with the internet header.
 pub(crate) fn checksum_is_right(packet: &[u8]) -> bool {
-    let ip = packet.first().map_or(0, |first| usize::from(first & 15) * 4);
+    let ip = packet
+        .first()
+        .map_or(0, |first| usize::from(first & 15) * 4);
     let total = match packet {
         [_, _, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
         _ => 0,

@@ -4,9 +4,7 @@ use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 
 use super::packet::{Segment, before, checksum_is_right};
-use super::skb::{
-    DropReason, IPV4, Skb, consume_skb, here, kfree_skb, sk_skb_reason_drop,
-};
+use super::skb::{DropReason, IPV4, Skb, consume_skb, here, kfree_skb, sk_skb_reason_drop};
 use super::sock::{Request, ResetReason};
 use super::stack::{Cause, Conn, Host, RECEIVE_BUFFER, Stack, data_ready, now};
 use crate::events::skb::trace_skb_copy_datagram_iovec;
@@ -115,7 +113,10 @@ impl Stack {
         let Some(conn) = self.conns.get_mut(&handle) else {
             return kfree_skb(skb, here!(Stack::after), DropReason::NoSocket);
         };
-        let sk = conn.sock.as_ref().map_or(std::ptr::null(), |sock| sock.addr());
+        let sk = conn
+            .sock
+            .as_ref()
+            .map_or(std::ptr::null(), |sock| sock.addr());
         let drop = |skb, reason| sk_skb_reason_drop(sk, skb, here!(Stack::after), reason);
         if segment.rst() {
             if socket.state() == tcp::State::Closed
@@ -176,7 +177,9 @@ impl Received {
         } else if self.has(begin, end) {
             DropReason::TcpOfoMerge
         } else {
-            let behind = self.skbs.partition_point(|queued| !before(begin, queued.begin));
+            let behind = self
+                .skbs
+                .partition_point(|queued| !before(begin, queued.begin));
             let queued = Queued {
                 begin,
                 end,
@@ -227,14 +230,12 @@ impl Received {
 
     fn free_read(&mut self) {
         let copied = self.copied;
-        for queued in self.skbs.extract_if(.., |queued| !before(copied, queued.end)) {
+        for queued in self
+            .skbs
+            .extract_if(.., |queued| !before(copied, queued.end))
+        {
             consume_skb(queued.skb, here!(Received::free_read));
         }
-    }
-
-    /// Whether there is anything that was not read.
-    pub fn is_empty(&self) -> bool {
-        self.skbs.is_empty()
     }
 
     /// The reader is gone.

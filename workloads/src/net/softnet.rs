@@ -38,7 +38,10 @@ pub(crate) struct Napi {
 }
 
 impl Napi {
-    pub fn new(device: &str, poll: impl Fn(&Arc<Napi>, usize) -> usize + Send + Sync + 'static) -> Arc<Napi> {
+    pub fn new(
+        device: &str,
+        poll: impl Fn(&Arc<Napi>, usize) -> usize + Send + Sync + 'static,
+    ) -> Arc<Napi> {
         static NEXT: AtomicU32 = AtomicU32::new(FIRST_NAPI_ID);
         Arc::new(Napi {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -76,7 +79,9 @@ thread_local! {
 
 /// Makes `machine` receive packets.
 pub(crate) fn start(machine: &Owner) {
-    machine.open_softirq(SoftIrq::NetRx, Arc::new(net_rx_action));
+    machine
+        .machine()
+        .open_softirq(SoftIrq::NetRx, Arc::new(net_rx_action));
 }
 
 /// The softirq.

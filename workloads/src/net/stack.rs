@@ -207,7 +207,8 @@ impl Host {
         let addr = skb.addr();
         let (from, to) = (segment.from.sockaddr(), segment.to.sockaddr());
         if segment.rst() {
-            let answers = cause.filter(|c| c.segment.from == segment.to && c.segment.to == segment.from);
+            let answers =
+                cause.filter(|c| c.segment.from == segment.to && c.segment.to == segment.from);
             match (answers, conn) {
                 (Some(cause), conn) if !conn.as_ref().is_some_and(|c| c.is_closed()) => {
                     let sk = conn.and_then(|conn| conn.sock.clone());
@@ -332,7 +333,9 @@ impl Stack {
                     conn.sock = Some(Arc::new(Sock::new(local, remote, state::LISTEN)));
                 }
                 if let Some(sock) = &conn.sock {
-                    steps(old, new).iter().for_each(|step| sock.set_state(*step));
+                    steps(old, new)
+                        .iter()
+                        .for_each(|step| sock.set_state(*step));
                 }
                 match new {
                     tcp::State::Closed => conn.report_error(),
@@ -460,7 +463,9 @@ impl Conn {
     }
 
     fn sock_addr(&self) -> *const () {
-        self.sock.as_ref().map_or(std::ptr::null(), |sock| sock.addr())
+        self.sock
+            .as_ref()
+            .map_or(std::ptr::null(), |sock| sock.addr())
     }
 
     /// Notes what is sent; says whether some of it was sent before.

@@ -77,8 +77,19 @@ impl Capture {
         self.close();
         let left = std::mem::take(&mut *self.queue.lock());
         for skb in left {
-            sk_skb_reason_drop(self.addr(), skb, here!(Capture::purge), DropReason::SocketClose);
+            sk_skb_reason_drop(
+                self.addr(),
+                skb,
+                here!(Capture::purge),
+                DropReason::SocketClose,
+            );
         }
+    }
+
+    /// Packets that wait to be read.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().len()
     }
 
     fn addr(&self) -> *const () {
@@ -106,7 +117,8 @@ impl Protocol for Capture {
             if self.is_closed() {
                 Some(skb)
             } else {
-                self.allocated.fetch_add(truesize as usize, Ordering::SeqCst);
+                self.allocated
+                    .fetch_add(truesize as usize, Ordering::SeqCst);
                 queue.push_back(skb);
                 None
             }

@@ -60,6 +60,9 @@ const DROPPED: u16 = 19;
 const SENT_BACK: u16 = 7;
 const REDIRECTED: u16 = 80;
 const TO_NOWHERE: u16 = 81;
+/// For one that is not of the internet at all: its type is one for experiments (IEEE 802).
+const UNREADABLE: u16 = 0;
+const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
 
 /// Slots of the program's map of devices.
 const TO_XDP1: usize = 0;
@@ -133,7 +136,8 @@ impl Network {
         };
         let capture = |device: &Arc<Device>| {
             let capture = Capture::new(RECEIVE_BUFFER, Box::new(strike.clone()));
-            let protocol: Weak<dyn Protocol> = Arc::downgrade(&(capture.clone() as Arc<dyn Protocol>));
+            let protocol: Weak<dyn Protocol> =
+                Arc::downgrade(&(capture.clone() as Arc<dyn Protocol>));
             device.set_protocol(protocol);
             capture
         };
@@ -170,37 +174,42 @@ impl Network {
 
     /// Sends the packets of an operation.
     fn send_burst(&self, op: u64) {
-        let mut rng = Rng::of(SEED, op);
-        let packets = rng.within(BURST);
-        self.ledger.open(op, packets);
+        let burst = burst(op);
+        self.ledger.open(op, burst.len() as u64);
         with_bh_disabled(|| {
-            for index in 0..packets {
-                let port = match rng.within(0..12) {
-                    0..4 => PASSED,
-                    4..6 => DROPPED,
-                    6..8 => SENT_BACK,
-                    8..10 => REDIRECTED,
-                    10 => TO_NOWHERE,
-                    _ => 0,
-                };
-                let number = Number {
-                    op,
-                    index: index as u32,
-                };
+            for (index, (port, len)) in (0..).zip(burst) {
+                let number = Number { op, index };
                 let (from, to) = (self.pkt0.mac, self.xdp0.mac);
-                let len = rng.within(6..1400) as usize;
                 let mut frame = packet::make(from, to, port, number, len);
-                if port == 0 {
-                    // Nothing that the program knows.
-                    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+                if port == UNREADABLE {
+                    frame[12..14].copy_from_slice(&EXPERIMENTAL);
                 }
-                if self.pkt0.queue_xmit(Skb::outgoing(frame.clone(), &self.pkt0)).is_err() {
+                let skb = Skb::outgoing(frame.clone(), &self.pkt0);
+                if self.pkt0.queue_xmit(skb).is_err() {
                     self.ledger.strike(&frame);
                 }
             }
             self.pkt0.run_queue();
         });
     }
+}
+
+/// The packets of an operation: their ports, and how much is in them.
+fn burst(op: u64) -> Vec<(u16, usize)> {
+    let mut rng = Rng::of(SEED, op);
+    let packets = rng.within(BURST);
+    let packet = |_| {
+        let port = match rng.within(0..12) {
+            0..4 => PASSED,
+            4..6 => DROPPED,
+            6..8 => SENT_BACK,
+            8..10 => REDIRECTED,
+            10 => TO_NOWHERE,
+            _ => UNREADABLE,
+        };
+        (port, rng.within(6..1400) as usize)
+    };
+    (0..packets).map(packet).collect()
 }
 
 /// The program.
@@ -250,7 +259,10 @@ impl Engine for Xdp {
 /// The first task: starts the readers and sends a burst whenever one is due.
 async fn generate(network: Arc<Network>, load: Arc<Load>) -> i32 {
     for capture in &network.captures {
-        if fork(read(capture.clone(), network.ledger.clone())).await.is_none() {
+        if fork(read(capture.clone(), network.ledger.clone()))
+            .await
+            .is_none()
+        {
             log::error!("the xdp workload has used up its process numbers and ends");
             return 1;
         }

@@ -58,7 +58,11 @@ pub(super) fn port(frame: &[u8]) -> Option<u16> {
 
 /// Which packet a frame is; `packet` may begin with the link header or behind it.
 pub(super) fn number(packet: &[u8]) -> Option<Number> {
-    let begin = if packet.first()? >> 4 == 4 { 28 } else { HEADERS };
+    let begin = if packet.first()? >> 4 == 4 {
+        28
+    } else {
+        HEADERS
+    };
     let bytes = packet.get(begin..begin + 12)?;
     let (op, index) = bytes.split_first_chunk()?;
     Some(Number {
