@@ -1,6 +1,7 @@
 //! What the command line may look like; `--help` is the manual.
 
 use super::daemon::Workloads;
+use super::run::{self, RunArgs};
 use clap::builder::styling::Styles;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use std::ffi::OsString;
@@ -21,10 +22,10 @@ Exit status:
   1    the command did not do its work; the message says why and what to do
   2    wrong usage
   32   mount, umount: the mount or unmount failed (as mount(8) has it)
-  125, 126, 127, 128+N   see utracefs exec --help
+  125, 126, 127, 128+N   see utracefs exec --help, utracefs run --help
 
 Environment:
-  UTRACEFS_MOUNT   the mount that exec and workload talk to
+  UTRACEFS_MOUNT   the mount that exec, run and workload talk to
   RUST_LOG         what is logged to standard error: error, warn (default),
                    info, debug, trace; also per module, for example
                    RUST_LOG=utracefs_mount::cli=debug
@@ -52,6 +53,9 @@ pub enum Command {
     /// Run a command that finds utracefs where tools look for tracefs
     #[command(long_about = EXEC_ABOUT, after_long_help = EXEC_AFTER)]
     Exec(ExecArgs),
+    /// Run a command under observation: its system calls, forks and signals as events
+    #[command(long_about = run::ABOUT, after_long_help = run::AFTER)]
+    Run(RunArgs),
     /// Be the first process of a container that has utracefs
     #[command(long_about = CONTAINER_ABOUT, after_long_help = CONTAINER_AFTER)]
     Container(ContainerArgs),
@@ -429,6 +433,9 @@ mod tests {
         check("utracefs exec ls -l", true);
         check("utracefs exec --mount /t -- ls", true);
         check("utracefs exec --mount /t --workloads all -- ls", false);
+        check("utracefs run -- ls -l", true);
+        check("utracefs run --no-filter --detach-debugged -m /t ls -l", true);
+        check("utracefs run", false);
         check("utracefs container", true);
         check("utracefs workload list --mount /t", true);
         check("utracefs workload run sched --ops 5 --rate 7", true);
