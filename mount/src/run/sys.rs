@@ -138,8 +138,15 @@ pub fn registers(tid: i32) -> io::Result<libc::user_regs_struct> {
 #[cfg(target_arch = "x86_64")]
 pub fn set_registers(tid: i32, regs: &libc::user_regs_struct) -> io::Result<()> {
     // SAFETY: the kernel reads a user_regs_struct
-    check(unsafe { libc::ptrace(libc::PTRACE_SETREGS as _, tid, 0usize, std::ptr::from_ref(regs)) })
-        .map(drop)
+    check(unsafe {
+        libc::ptrace(
+            libc::PTRACE_SETREGS as _,
+            tid,
+            0usize,
+            std::ptr::from_ref(regs),
+        )
+    })
+    .map(drop)
 }
 
 /// The signals that a task that stands still blocks.
@@ -219,8 +226,7 @@ pub fn kill(pid: i32, signal: c_int) -> bool {
 
 /// Whether no task has this number, not even one that nobody has waited for.
 pub fn is_gone(pid: i32) -> bool {
-    !kill(pid, 0)
-        && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+    !kill(pid, 0) && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// CLOCK_MONOTONIC in ns.

@@ -12,8 +12,9 @@ use utracefs_workloads::events::sched::{
     trace_sched_process_free, trace_sched_process_wait, trace_sched_switch, trace_sched_wakeup,
     trace_sched_wakeup_new, trace_sched_waking,
 };
-use utracefs_workloads::events::signal::trace_signal_generate;
+use utracefs_workloads::events::signal::{trace_signal_deliver, trace_signal_generate};
 use utracefs_workloads::events::syscalls;
+use utracefs_workloads::events::task::{trace_task_newtask, trace_task_rename};
 use utracefs_workloads::subject::Known;
 
 use crate::run::wire::{Path, Record, What, Who};
@@ -164,7 +165,32 @@ fn fire(record: &Record) {
             };
             trace_signal_generate(*sig, *errno, *code, &target, *group, *result);
         }
-        What::NewTask { .. } | What::Rename { .. } | What::SignalDeliver { .. } => (),
+        What::NewTask {
+            pid,
+            comm,
+            clone_flags,
+            oom_score_adj,
+        } => {
+            let child = Known {
+                pid: *pid,
+                comm: *comm,
+                prio: -1,
+            };
+            trace_task_newtask(&child, *clone_flags, *oom_score_adj);
+        }
+        What::Rename {
+            pid,
+            oldcomm,
+            newcomm,
+            oom_score_adj,
+        } => trace_task_rename(*pid, *oldcomm, *newcomm, *oom_score_adj),
+        What::SignalDeliver {
+            sig,
+            errno,
+            code,
+            sa_handler,
+            sa_flags,
+        } => trace_signal_deliver(*sig, *errno, *code, *sa_handler, *sa_flags),
     }
 }
 

@@ -26,7 +26,9 @@ impl Tracer {
             );
         }
         if wants.has(Kind::Wakeup) || wants.has(Kind::Waking) {
-            self.say_once("wake-ups are not visible: no interface tells an ordinary tracer of them");
+            self.say_once(
+                "wake-ups are not visible: no interface tells an ordinary tracer of them",
+            );
         }
         if !plan.perf {
             self.perf = None;
@@ -49,7 +51,11 @@ impl Tracer {
 
     /// Whether perf's records come now.
     fn perf_on(&mut self, switches: bool) -> bool {
-        if self.perf.as_ref().is_some_and(|p| p.has_switches() || !switches) {
+        if self
+            .perf
+            .as_ref()
+            .is_some_and(|p| p.has_switches() || !switches)
+        {
             return true;
         }
         raise_descriptor_limit();

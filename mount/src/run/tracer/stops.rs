@@ -1,9 +1,9 @@
 //! Changes of state of tasks, one by one: what they mean, and how the task goes on.
 
+use super::super::news::News;
 use super::super::proc;
 use super::super::sys::{self, EVENT_STOP, SYSCALL_STOP};
 use super::super::wire::Calls;
-use super::super::news::News;
 use super::calls::Call;
 use super::{Fact, Item, Tracer};
 use nix::unistd::getppid;
@@ -125,7 +125,11 @@ impl Tracer {
             tracee.mode = Mode::Stopped;
             if tracee.leave {
                 let group = event == EVENT_STOP && is_stop_signal(signal);
-                let pass = if event == 0 && signal != SYSCALL_STOP { signal } else { 0 };
+                let pass = if event == 0 && signal != SYSCALL_STOP {
+                    signal
+                } else {
+                    0
+                };
                 return self.let_go(tid, if group { 0 } else { pass });
             }
         }

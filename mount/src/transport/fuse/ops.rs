@@ -415,6 +415,7 @@ impl Filesystem for Ops {
             handle,
             size,
             thread: request.pid(),
+            looked_at: false,
         };
         // what panics drops the reply, which answers EIO
         let _ = run(|| {
