@@ -434,7 +434,10 @@ mod tests {
         check("utracefs exec --mount /t -- ls", true);
         check("utracefs exec --mount /t --workloads all -- ls", false);
         check("utracefs run -- ls -l", true);
-        check("utracefs run --no-filter --detach-debugged -m /t ls -l", true);
+        check(
+            "utracefs run --no-filter --detach-debugged -m /t ls -l",
+            true,
+        );
         check("utracefs run", false);
         check("utracefs container", true);
         check("utracefs workload list --mount /t", true);

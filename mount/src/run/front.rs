@@ -7,9 +7,9 @@
 //!
 //! Source: credentials(7), setpgid(2), termios(3), prctl(2), signalfd(2).
 
-use super::news::{Listener, News};
 use super::super::cli::failure::status;
 use super::super::cli::signals::{Signals, wait_readable};
+use super::news::{Listener, News};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, killpg, raise, signal};

@@ -222,10 +222,7 @@ mod tests {
         let reader = std::thread::spawn(move || {
             let (mut frame, mut seq) = (vec![], 0);
             while read_frame(&mut theirs, &mut frame).unwrap() {
-                assert_eq!(
-                    FromTracer::decode(&frame),
-                    Ok(FromTracer::Flushed { seq })
-                );
+                assert_eq!(FromTracer::decode(&frame), Ok(FromTracer::Flushed { seq }));
                 seq += 1;
             }
             seq

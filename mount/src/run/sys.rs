@@ -36,6 +36,14 @@ pub struct SyscallInfo {
     more: [u64; 2],
 }
 
+impl SyscallInfo {
+    /// What the filter says that has stopped the task.
+    #[cfg(target_arch = "x86_64")]
+    pub fn filter_data(&self) -> u32 {
+        self.more[0] as u32
+    }
+}
+
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {
@@ -138,8 +146,15 @@ pub fn registers(tid: i32) -> io::Result<libc::user_regs_struct> {
 #[cfg(target_arch = "x86_64")]
 pub fn set_registers(tid: i32, regs: &libc::user_regs_struct) -> io::Result<()> {
     // SAFETY: the kernel reads a user_regs_struct
-    check(unsafe { libc::ptrace(libc::PTRACE_SETREGS as _, tid, 0usize, std::ptr::from_ref(regs)) })
-        .map(drop)
+    check(unsafe {
+        libc::ptrace(
+            libc::PTRACE_SETREGS as _,
+            tid,
+            0usize,
+            std::ptr::from_ref(regs),
+        )
+    })
+    .map(drop)
 }
 
 /// The signals that a task that stands still blocks.
@@ -219,8 +234,7 @@ pub fn kill(pid: i32, signal: c_int) -> bool {
 
 /// Whether no task has this number, not even one that nobody has waited for.
 pub fn is_gone(pid: i32) -> bool {
-    !kill(pid, 0)
-        && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+    !kill(pid, 0) && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// CLOCK_MONOTONIC in ns.

@@ -7,10 +7,10 @@ mod record;
 mod ring;
 
 use super::tracer::Item;
+use ring::Ring;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use ring::Ring;
 
 /// Pages of a ring, tried from the left: an ordinary user may lock so much memory only.
 const PAGES: [usize; 6] = [128, 64, 32, 16, 8, 4];

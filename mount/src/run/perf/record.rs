@@ -112,10 +112,18 @@ mod tests {
         let comm = Fact::Renamed(padded(b"sh"));
         check(COMM, 1 << 13, &[10, 11, sh, 0], Some((11, comm)));
         check(EXIT, 0, &[10, 1, 11, 1, 0, 0], Some((11, Fact::Ends)));
-        let fork = Fact::Forked { child: 21, tgid: 20 };
+        let fork = Fact::Forked {
+            child: 21,
+            tgid: 20,
+        };
         check(FORK, 0, &[20, 10, 21, 11, 0, 0], Some((11, fork)));
         check(SWITCH, 0, &[], Some((8, Fact::In)));
-        check(SWITCH, 1 << 13, &[], Some((8, Fact::Out { preempt: false })));
+        check(
+            SWITCH,
+            1 << 13,
+            &[],
+            Some((8, Fact::Out { preempt: false })),
+        );
         check(SWITCH, 3 << 13, &[], Some((8, Fact::Out { preempt: true })));
         check(1, 0, &[1, 2, 3, 4], None);
         assert!(matches!(

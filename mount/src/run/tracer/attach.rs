@@ -26,7 +26,9 @@ impl Tracer {
             );
         }
         if wants.has(Kind::Wakeup) || wants.has(Kind::Waking) {
-            self.say_once("wake-ups are not visible: no interface tells an ordinary tracer of them");
+            self.say_once(
+                "wake-ups are not visible: no interface tells an ordinary tracer of them",
+            );
         }
         if !plan.perf {
             self.perf = None;
@@ -49,7 +51,11 @@ impl Tracer {
 
     /// Whether perf's records come now.
     fn perf_on(&mut self, switches: bool) -> bool {
-        if self.perf.as_ref().is_some_and(|p| p.has_switches() || !switches) {
+        if self
+            .perf
+            .as_ref()
+            .is_some_and(|p| p.has_switches() || !switches)
+        {
             return true;
         }
         raise_descriptor_limit();
@@ -119,6 +125,10 @@ impl Tracer {
             | libc::PTRACE_O_TRACEEXEC;
         if self.plan.exit_stop {
             options |= libc::PTRACE_O_TRACEEXIT;
+        }
+        if self.settings.filter {
+            // a filter that one thread puts in is in all others at once
+            options |= libc::PTRACE_O_TRACESECCOMP;
         }
         if filtered {
             // without us, every call that the filter is about would fail: rather no task than a lame one

@@ -38,10 +38,13 @@ impl Default for Paths {
         let mut paths = [0; CALLS];
         for decl in section::declared() {
             if let Class::SyscallEnter(call) = decl.class
-                && let Some(bits) = usize::try_from(call.nr).ok().and_then(|nr| paths.get_mut(nr))
+                && let Some(bits) = usize::try_from(call.nr)
+                    .ok()
+                    .and_then(|nr| paths.get_mut(nr))
             {
                 let args = call.args.iter().take(6).enumerate();
-                args.filter(|(_, a)| a.path).for_each(|(i, _)| *bits |= 1 << i);
+                args.filter(|(_, a)| a.path)
+                    .for_each(|(i, _)| *bits |= 1 << i);
             }
         }
         Paths(paths)
@@ -50,7 +53,9 @@ impl Default for Paths {
 
 impl Paths {
     fn of(&self, nr: i64) -> impl Iterator<Item = u8> {
-        let bits = usize::try_from(nr).ok().and_then(|nr| self.0.get(nr).copied());
+        let bits = usize::try_from(nr)
+            .ok()
+            .and_then(|nr| self.0.get(nr).copied());
         (0..6).filter(move |i| bits.unwrap_or(0) >> i & 1 != 0)
     }
 }
@@ -64,13 +69,14 @@ impl Tracer {
         let known = self.queue.len();
         let stays = match info.op {
             OP_ENTRY => self.enter(tid, &info),
+            OP_SECCOMP if self.is_own_filter(tid, &info) => false,
             // with both kinds of stop, the other one was first
             OP_SECCOMP if self.tracees.get(&tid).is_some_and(|t| t.call.is_none()) => {
                 self.enter(tid, &info)
             }
             OP_EXIT => {
                 self.leave(tid, &info);
-                false
+                self.inject(tid, &info)
             }
             _ => false,
         };
@@ -181,7 +187,8 @@ impl Tracer {
             self.see(tid, cpu, Some(info.ip), Fact::Plain(exit));
         }
         let Some(call) = call else { return };
-        if call.naming && ret == 0
+        if call.naming
+            && ret == 0
             && let Some(comm) = proc::comm(tid)
         {
             self.see(tid, call.cpu, Some(info.ip), Fact::Renamed(comm));
@@ -216,7 +223,9 @@ impl Tracer {
         text.truncate(got.saturating_sub(4));
         let mut texts = vec![Path {
             arg: first,
-            text: self.rest_of_text(tid, address, text).unwrap_or_else(|| b"(fault)".to_vec()),
+            text: self
+                .rest_of_text(tid, address, text)
+                .unwrap_or_else(|| b"(fault)".to_vec()),
         }];
         for arg in others {
             let text = self.text_at(tid, args[usize::from(*arg)]);
@@ -305,9 +314,8 @@ fn cpu_number(bytes: [u8; 4]) -> Option<u32> {
 
 /// The child or group that wait4(2) or waitid(2) is about, as sched_process_wait has it: 0 any, -1 not known.
 fn waited_for(tid: i32, nr: i64, args: &[u64; 6]) -> i32 {
-    let own_group = || {
-        nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(tid))).map_or(-1, |p| p.as_raw())
-    };
+    let own_group =
+        || nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(tid))).map_or(-1, |p| p.as_raw());
     if nr == libc::SYS_wait4 {
         return match args[0] as i32 {
             -1 => 0,
@@ -321,6 +329,18 @@ fn waited_for(tid: i32, nr: i64, args: &[u64; 6]) -> i32 {
         (libc::P_PGID, 0) => own_group(),
         (libc::P_PGID, pid) => pid,
         _ => -1,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Tracer {
+    /// Filters are put into programs of x86-64 only.
+    fn inject(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
+    }
+
+    fn is_own_filter(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
     }
 }
 

@@ -19,7 +19,9 @@ impl Tracer {
             return false;
         };
         if tracee.filter.is_some() {
-            self.say_once("a process that a seccomp filter is in cannot be debugged: see --no-filter");
+            self.say_once(
+                "a process that a seccomp filter is in cannot be debugged: see --no-filter",
+            );
             return false;
         }
         if target == tid {

@@ -8,6 +8,8 @@
 mod attach;
 mod calls;
 mod debug;
+#[cfg(target_arch = "x86_64")]
+mod filter;
 mod names;
 mod plan;
 mod queue;
@@ -107,11 +109,7 @@ pub fn main(
     // whoever waits for the end of the command's output must not wait for us
     let _ = leave_stdio(None, true);
     let _ = std::env::set_current_dir("/");
-    let keep = [
-        link.as_fd().as_raw_fd(),
-        teller.fd().as_raw_fd(),
-        gate.fd(),
-    ];
+    let keep = [link.as_fd().as_raw_fd(), teller.fd().as_raw_fd(), gate.fd()];
     close_others(&keep);
     let action = SigAction::new(
         SigHandler::Handler(nothing),
@@ -225,7 +223,9 @@ impl Tracer {
             tv_sec: (ns / 1_000_000_000) as libc::time_t,
             tv_nsec: (ns % 1_000_000_000) as libc::c_long,
         });
-        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
         let mut mask: SigSet = super::front::WATCHED.into_iter().collect();
         mask.remove(Signal::SIGCHLD);
         let (set, count) = (fds.as_mut_ptr(), fds.len() as libc::nfds_t);
@@ -255,7 +255,11 @@ impl Tracer {
         let now = sys::now();
         let send = self.waiting_since.map(|since| since + SEND_AFTER);
         let look = self.perf.as_ref().map(|_| self.looked_at_rings + RING_LOOK);
-        let adopt = self.early.values().map(|(_, at)| at + stops::ADOPT_AFTER).min();
+        let adopt = self
+            .early
+            .values()
+            .map(|(_, at)| at + stops::ADOPT_AFTER)
+            .min();
         // without perf somebody else's wait ends a process, which nothing tells
         let gone = (self.plan.wants.has(Kind::Free) && self.queue.has_ended())
             .then_some(self.looked_at_rings + RING_LOOK);

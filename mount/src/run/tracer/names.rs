@@ -134,7 +134,10 @@ mod tests {
 
         names.born(child, child, me);
         assert_eq!(names.who(child).comm, own.comm);
-        assert_eq!(names.rename(child, *b"other\0\0\0\0\0\0\0\0\0\0\0"), own.comm);
+        assert_eq!(
+            names.rename(child, *b"other\0\0\0\0\0\0\0\0\0\0\0"),
+            own.comm
+        );
         names.born(thread, child, child);
         assert_eq!(&names.who(thread).comm[..5], b"other");
         assert_eq!(names.known(thread, 0).prio, names.known(me, 0).prio);

@@ -230,7 +230,9 @@ impl Queue {
                     let tgid = match thread {
                         Some(true) => task.tgid,
                         Some(false) => child,
-                        None => proc::Status::read(child).and_then(|s| s.tgid()).unwrap_or(-1),
+                        None => proc::Status::read(child)
+                            .and_then(|s| s.tgid())
+                            .unwrap_or(-1),
                     };
                     names.born(child, tgid, tid);
                 }
@@ -245,16 +247,38 @@ impl Queue {
                     put(task, what);
                 }
                 if !perf {
-                    put(task, What::Fork { child: names.who(child) });
+                    put(
+                        task,
+                        What::Fork {
+                            child: names.who(child),
+                        },
+                    );
                     let who = names.known(child, time_ns);
-                    put(task, What::WakeupNew { who, target_cpu: -1 });
+                    put(
+                        task,
+                        What::WakeupNew {
+                            who,
+                            target_cpu: -1,
+                        },
+                    );
                 }
             }
             Fact::Forked { child, tgid } => {
                 names.born(child, tgid, tid);
-                put(task, What::Fork { child: names.who(child) });
+                put(
+                    task,
+                    What::Fork {
+                        child: names.who(child),
+                    },
+                );
                 let who = names.known(child, time_ns);
-                put(task, What::WakeupNew { who, target_cpu: -1 });
+                put(
+                    task,
+                    What::WakeupNew {
+                        who,
+                        target_cpu: -1,
+                    },
+                );
             }
             Fact::Exec { filename, old } => {
                 if !perf {
@@ -267,7 +291,13 @@ impl Queue {
                         task.comm = comm;
                     }
                 }
-                put(task, What::Exec { filename, old_pid: old });
+                put(
+                    task,
+                    What::Exec {
+                        filename,
+                        old_pid: old,
+                    },
+                );
             }
             Fact::Renamed(comm) => rename(names, tid, comm, wants, task, &mut put),
             Fact::Waits { pid } => {

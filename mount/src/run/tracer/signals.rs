@@ -28,24 +28,14 @@ pub struct Sending {
 
 impl Sending {
     /// The signal of a call, by its number and arguments; None: it only asks whether it could.
-    pub fn of(
-        sender: i32,
-        nr: i64,
-        args: &[u64; 6],
-        cpu: Option<u32>,
-        ip: u64,
-    ) -> Option<Sending> {
+    pub fn of(sender: i32, nr: i64, args: &[u64; 6], cpu: Option<u32>, ip: u64) -> Option<Sending> {
         let arg = |i: usize| args[i] as i32;
         let (sig, code, to, group) = match nr {
             libc::SYS_kill => (arg(1), SI_USER, Some(arg(0)), true),
             libc::SYS_tkill => (arg(1), SI_TKILL, Some(arg(0)), false),
             libc::SYS_tgkill => (arg(2), SI_TKILL, Some(arg(1)), false),
-            libc::SYS_rt_sigqueueinfo => {
-                (arg(1), code_at(sender, args[2]), Some(arg(0)), true)
-            }
-            libc::SYS_rt_tgsigqueueinfo => {
-                (arg(2), code_at(sender, args[3]), Some(arg(1)), false)
-            }
+            libc::SYS_rt_sigqueueinfo => (arg(1), code_at(sender, args[2]), Some(arg(0)), true),
+            libc::SYS_rt_tgsigqueueinfo => (arg(2), code_at(sender, args[3]), Some(arg(1)), false),
             libc::SYS_pidfd_send_signal => (arg(1), SI_USER, pidfd(sender, arg(0)), true),
             _ => return None,
         };
@@ -66,7 +56,11 @@ impl Sending {
 fn code_at(tid: i32, address: u64) -> i32 {
     let mut code = [0; 4];
     let got = sys::read_memory(tid, &mut [(address.wrapping_add(8), &mut code)]);
-    if got == 4 { i32::from_ne_bytes(code) } else { SI_QUEUE }
+    if got == 4 {
+        i32::from_ne_bytes(code)
+    } else {
+        SI_QUEUE
+    }
 }
 
 /// The process that a descriptor of a task stands for.
@@ -97,7 +91,11 @@ impl Tracer {
             code: sending.code,
             to,
             group: sending.group,
-            result: if ignored { Sent::Ignored } else { Sent::Delivered },
+            result: if ignored {
+                Sent::Ignored
+            } else {
+                Sent::Delivered
+            },
         };
         self.see_at(sending.time, sender, sending.cpu, sending.ip, fact);
     }
@@ -181,8 +179,13 @@ impl Tracer {
         }
         let synchronous = matches!(
             signal,
-            libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP
-                | libc::SIGSYS | libc::SIGPIPE
+            libc::SIGSEGV
+                | libc::SIGBUS
+                | libc::SIGFPE
+                | libc::SIGILL
+                | libc::SIGTRAP
+                | libc::SIGSYS
+                | libc::SIGPIPE
         );
         let by = match signal {
             _ if from_task && sender > 0 => sender,
@@ -197,7 +200,11 @@ impl Tracer {
             code: info.si_code,
             to: if group { tgid } else { tid },
             group,
-            result: if ignored { Sent::Ignored } else { Sent::Delivered },
+            result: if ignored {
+                Sent::Ignored
+            } else {
+                Sent::Delivered
+            },
         };
         let cpu = if by == tid { self.cpu_of(tid) } else { None };
         self.note(super::Item {
