@@ -69,13 +69,14 @@ impl Tracer {
         let known = self.queue.len();
         let stays = match info.op {
             OP_ENTRY => self.enter(tid, &info),
+            OP_SECCOMP if self.is_own_filter(tid, &info) => false,
             // with both kinds of stop, the other one was first
             OP_SECCOMP if self.tracees.get(&tid).is_some_and(|t| t.call.is_none()) => {
                 self.enter(tid, &info)
             }
             OP_EXIT => {
                 self.leave(tid, &info);
-                false
+                self.inject(tid, &info)
             }
             _ => false,
         };
@@ -328,6 +329,18 @@ fn waited_for(tid: i32, nr: i64, args: &[u64; 6]) -> i32 {
         (libc::P_PGID, 0) => own_group(),
         (libc::P_PGID, pid) => pid,
         _ => -1,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Tracer {
+    /// Filters are put into programs of x86-64 only.
+    fn inject(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
+    }
+
+    fn is_own_filter(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
     }
 }
 

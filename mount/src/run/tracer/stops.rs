@@ -44,6 +44,12 @@ pub struct Tracee {
     pub unwanted: u32,
     /// The calls at which a filter stops it. It can never be let go.
     pub filter: Option<Rc<Calls>>,
+    /// A filter that is on its way in.
+    #[cfg(target_arch = "x86_64")]
+    pub injection: Option<Box<super::filter::Injection>>,
+    /// Signals that have come meanwhile.
+    #[cfg(target_arch = "x86_64")]
+    pub kept_signals: Vec<c_int>,
 }
 
 impl Tracee {
@@ -58,6 +64,10 @@ impl Tracee {
             leave: false,
             unwanted: 0,
             filter: None,
+            #[cfg(target_arch = "x86_64")]
+            injection: None,
+            #[cfg(target_arch = "x86_64")]
+            kept_signals: Vec::new(),
         }
     }
 }
@@ -123,6 +133,10 @@ impl Tracer {
     fn on_stop(&mut self, tid: i32, signal: c_int, event: c_int) {
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             tracee.mode = Mode::Stopped;
+            #[cfg(target_arch = "x86_64")]
+            if tracee.injection.is_some() {
+                return self.on_injected_stop(tid, signal, event);
+            }
             if tracee.leave {
                 let group = event == EVENT_STOP && is_stop_signal(signal);
                 let pass = if event == 0 && signal != SYSCALL_STOP {
@@ -330,7 +344,7 @@ impl Tracer {
 }
 
 /// Whether a signal stops a process.
-fn is_stop_signal(signal: c_int) -> bool {
+pub(super) fn is_stop_signal(signal: c_int) -> bool {
     matches!(
         signal,
         libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
