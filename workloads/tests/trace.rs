@@ -8,6 +8,7 @@ use utracefs::instance::Tracing;
 use utracefs::output::TraceReader;
 use utracefs::ring::Way;
 use utracefs_workloads::Manager;
+use utracefs_workloads::figures::{BLOCK, MM};
 
 /// Events are the program's: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -23,6 +24,8 @@ struct Line {
     pid: i32,
     cpu: u32,
     flags: String,
+    /// Its time.
+    us: u64,
     text: String,
 }
 
@@ -32,12 +35,14 @@ impl Line {
         let (comm, pid) = task.trim().rsplit_once('-')?;
         let (cpu, rest) = rest.split_once("] ")?;
         let (flags, rest) = rest.split_once(' ')?;
-        let (_, text) = rest.split_once(": ")?;
+        let (time, text) = rest.split_once(": ")?;
+        let (seconds, us) = time.trim().split_once('.')?;
         Some(Line {
             comm: comm.into(),
             pid: pid.trim().parse().ok()?,
             cpu: cpu.parse().ok()?,
             flags: flags.into(),
+            us: seconds.parse::<u64>().ok()? * 1_000_000 + us.parse::<u64>().ok()?,
             text: text.into(),
         })
     }
@@ -202,4 +207,130 @@ fn system_calls_as_text() {
     assert!(has("\"/etc/utracefs-demo.conf\""));
     assert!(has("sys_openat -> 0xfffffffffffffffe"));
     assert!(has("sys_renameat2(olddfd: "));
+}
+
+/// Sector and length, as the block events show them.
+fn extent(text: &str) -> &str {
+    let plus = text.find(" + ").expect("an extent");
+    let from = text[..plus].rfind(' ').map_or(0, |at| at + 1);
+    let to = text[plus + 3..]
+        .find(' ')
+        .map_or(text.len(), |at| plus + 3 + at);
+    &text[from..to]
+}
+
+#[test]
+fn the_block_layer_as_text() {
+    let _alone = alone();
+    let before = (
+        BLOCK.requests.get(),
+        BLOCK.latency_ns.get(),
+        BLOCK.errors.get(),
+    );
+    let lines = traced("block", 24, &["block"]);
+    let own = (
+        BLOCK.requests.get() - before.0,
+        BLOCK.latency_ns.get() - before.1,
+        BLOCK.errors.get() - before.2,
+    );
+    // What a script would do: the time from the issue to the completion of the same extent.
+    let mut issued: HashMap<&str, Vec<u64>> = HashMap::new();
+    let (mut requests, mut errors, mut latency) = (0, 0, 0);
+    for line in &lines {
+        match line.name() {
+            "block_rq_issue" => {
+                assert!(
+                    line.text.contains(&format!(" none,0,0 [{}", line.comm)),
+                    "{}",
+                    line.text
+                );
+                issued.entry(extent(&line.text)).or_default().push(line.us);
+            }
+            "block_rq_complete" => {
+                assert!(line.flags.contains('s'), "{}", line.flags);
+                let begin = issued
+                    .get_mut(extent(&line.text))
+                    .and_then(|begins| begins.pop());
+                latency += line.us - begin.unwrap_or_else(|| panic!("not issued: {}", line.text));
+                requests += 1;
+            }
+            "block_rq_error" => {
+                assert!(line.text.ends_with("[-5]"), "{}", line.text);
+                errors += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((requests, errors), (own.0, own.2));
+    let apart = latency.abs_diff(own.1 / 1000);
+    assert!(
+        apart < 200 * requests,
+        "{latency} us shown, {} ns measured",
+        own.1
+    );
+    let has = |part: &str| lines.iter().any(|line| line.text.contains(part));
+    assert!(has("block_bio_remap: 240,0 R "));
+    assert!(has(" <- (240,1) "));
+    assert!(has("block_bio_queue: 240,0 FWS 0 + 0 [cp]"));
+    assert!(has("block_rq_issue: 240,0 FF 0 () 0 + 0 none,0,0 ["));
+    assert!(has("block_plug: [dd]"));
+    assert!(has("block_unplug: [dd] 1"));
+    assert!(has("block_rq_insert: 240,0 RA 32768 () "));
+}
+
+#[test]
+fn memory_as_text() {
+    let _alone = alone();
+    let faults = MM.faults.get();
+    let systems: &[&str] = if cfg!(target_arch = "x86_64") {
+        &["kmem", "exceptions"]
+    } else {
+        &["kmem"]
+    };
+    let lines = traced("mm", 12, systems);
+    let faults = MM.faults.get() - faults;
+    let mut shown = 0;
+    for line in &lines {
+        match line.name() {
+            "page_fault_user" => {
+                assert!(["sort", "sh", "env"].contains(&line.comm.as_str()));
+                assert_eq!(line.flags, "d....");
+                assert!(line.value("address").starts_with("0x7"), "{}", line.text);
+                assert!(
+                    line.value("ip").contains("mm::space::Space::"),
+                    "{}",
+                    line.text
+                );
+                assert!(
+                    ["0x4", "0x6", "0x7"].contains(&line.value("error_code")),
+                    "{}",
+                    line.text
+                );
+                shown += 1;
+            }
+            "kmalloc" | "kmem_cache_alloc" | "kfree" | "kmem_cache_free" => {
+                let known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+                assert!(
+                    line.value("call_site").contains("::mm::") || !known,
+                    "{}",
+                    line.text
+                );
+            }
+            _ => {}
+        }
+    }
+    assert!(
+        shown == faults || cfg!(not(target_arch = "x86_64")),
+        "{shown} of {faults}"
+    );
+    let has = |part: &str| lines.iter().any(|line| line.text.contains(part));
+    assert!(has(
+        " order=0 migratetype=1 gfp_flags=GFP_HIGHUSER_MOVABLE|__GFP_ZERO"
+    ));
+    assert!(has(
+        " name=dentry bytes_req=192 bytes_alloc=192 gfp_flags=GFP_KERNEL node=-1 accounted=true"
+    ));
+    assert!(has("jobs::d_alloc+0x"));
+    assert!(has(" curr=1 type=MM_ANONPAGES size=4096B"));
+    assert!(has(" curr=0 type=MM_ANONPAGES size=0B"));
 }

@@ -44,7 +44,10 @@ const COMPLETE: &[&str] = &["irq", "raw_syscalls", "signal", "syscalls", "workqu
 
 #[test]
 fn formats_are_linuxs() {
-    for event in registry().available() {
+    // Events of this program's own tests are nobody else's.
+    let registry = registry();
+    let available = registry.available();
+    for event in available.filter(|event| event.system != "mm_test") {
         let (ours, kernels) = (event.format(), golden(event));
         if event.system == "syscalls" {
             assert_eq!(without_paths(&ours), kernels);
