@@ -141,7 +141,15 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in [
+        "sched",
+        "syscalls",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -229,24 +237,25 @@ fn rates_are_kept() {
 fn starting_and_stopping_leaves_nothing() {
     let _alone = alone();
     let temp = Temp::new("churn");
+    let names = ["sched", "syscalls", "block", "mm"];
     // Whatever is made once and stays.
     {
         let manager = temp.manager();
-        manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 2, None).unwrap();
+        for name in names {
+            manager.run(name, 2, None).unwrap();
+        }
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
     let manager = temp.manager();
     for round in 0..40u64 {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
-        manager.start("sched", rate).unwrap();
-        manager.start("syscalls", rate).unwrap();
+        for name in names {
+            manager.start(name, rate).unwrap();
+        }
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
-        manager
-            .stop(if round % 2 == 0 { "sched" } else { "syscalls" })
-            .unwrap();
+        manager.stop(names[round as usize % names.len()]).unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
             manager.stop_all();
@@ -266,6 +275,8 @@ fn starting_and_stopping_leaves_nothing() {
     drop(manager);
     assert!(threads_become(threads));
     assert_eq!(count("/proc/self/fd"), files);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("utracefs-mm"), "{maps}");
 }
 
 #[test]
@@ -287,10 +298,11 @@ fn dropping_the_manager_stops_everything() {
 fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
+    let names = ["sched", "syscalls", "block", "mm"];
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls"] {
+            for name in names {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
@@ -302,11 +314,12 @@ fn several_managers_and_callers_at_once() {
         }
     });
     for manager in &managers {
-        assert!(
-            manager
-                .list()
-                .iter()
-                .all(|status| status.ops >= 30 && status.state == State::Running)
-        );
+        for name in names {
+            let status = status(manager, name);
+            assert!(
+                status.ops >= 30 && status.state == State::Running,
+                "{status:?}"
+            );
+        }
     }
 }
