@@ -63,6 +63,11 @@ fn threads_become(expected: usize) -> bool {
     true
 }
 
+/// Names of all workloads.
+fn names() -> Vec<&'static str> {
+    ALL.iter().map(|workload| workload.name).collect()
+}
+
 fn status(manager: &Manager, name: &str) -> Status {
     manager
         .list()
@@ -73,7 +78,7 @@ fn status(manager: &Manager, name: &str) -> Status {
 
 #[test]
 fn the_list_says_what_there_is() {
-    let names: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
+    let names = names();
     let order = [
         "sched",
         "syscalls",
@@ -115,7 +120,7 @@ fn refusals() {
         let text = result.err().map_or("Ok".into(), |error| error.to_string());
         assert_eq!(text, expected);
     };
-    let names: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
+    let names = names();
     let unknown = format!("no workload is called 'x'; there are: {}", names.join(" "));
     check(manager.start("x", None), &unknown);
     check(manager.stop("x"), &unknown);
@@ -141,7 +146,7 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
+    for name in names() {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -169,7 +174,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
+    for name in names() {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -201,7 +206,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in names() {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
@@ -229,26 +234,25 @@ fn rates_are_kept() {
 fn starting_and_stopping_leaves_nothing() {
     let _alone = alone();
     let temp = Temp::new("churn");
+    let names = names();
     // Whatever is made once and stays.
     {
         let manager = temp.manager();
-        manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 8, None).unwrap();
-        manager.run("process", 8, None).unwrap();
+        for &name in &names {
+            manager.run(name, 2, None).unwrap();
+        }
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
     let manager = temp.manager();
     for round in 0..40u64 {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
-        manager.start("sched", rate).unwrap();
-        manager.start("syscalls", rate).unwrap();
-        manager.start("process", rate).unwrap();
+        for &name in &names {
+            manager.start(name, rate).unwrap();
+        }
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
-        manager
-            .stop(["sched", "syscalls", "process"][round as usize % 3])
-            .unwrap();
+        manager.stop(names[round as usize % names.len()]).unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
             manager.stop_all();
@@ -268,6 +272,8 @@ fn starting_and_stopping_leaves_nothing() {
     drop(manager);
     assert!(threads_become(threads));
     assert_eq!(count("/proc/self/fd"), files);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("utracefs-mm"), "{maps}");
 }
 
 #[test]
@@ -289,10 +295,11 @@ fn dropping_the_manager_stops_everything() {
 fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
+    let names = names();
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
+            for &name in &names {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
@@ -304,10 +311,12 @@ fn several_managers_and_callers_at_once() {
         }
     });
     for manager in &managers {
-        for name in ["sched", "syscalls", "process"] {
+        for &name in &names {
             let status = status(manager, name);
-            assert!(status.ops >= 30, "{status:?}");
-            assert_eq!(status.state, State::Running, "{status:?}");
+            assert!(
+                status.ops >= 30 && status.state == State::Running,
+                "{status:?}"
+            );
         }
     }
 }

@@ -335,6 +335,7 @@ fn memory_as_text() {
     assert!(has("jobs::d_alloc+0x"));
     assert!(has(" curr=1 type=MM_ANONPAGES size=4096B"));
     assert!(has(" curr=0 type=MM_ANONPAGES size=0B"));
+}
 
 #[test]
 fn processes_as_text() {
