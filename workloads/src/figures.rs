@@ -22,6 +22,24 @@ impl Counter {
     }
 }
 
+/// Figures of the machine's scheduler, over all workloads with green tasks.
+#[derive(Debug)]
+pub struct Sched {
+    /// Time that tasks had a CPU, ns.
+    pub runtime_ns: Counter,
+    /// How often a task got a CPU after it had waited on a run queue: was woken, or had lost the CPU without sleeping.
+    pub waits: Counter,
+    /// How long these waits were, all together, ns.
+    pub run_delay_ns: Counter,
+}
+
+/// Those of the scheduler.
+pub static SCHED: Sched = Sched {
+    runtime_ns: Counter::new(),
+    waits: Counter::new(),
+    run_delay_ns: Counter::new(),
+};
+
 /// Figures of the `mm` workload.
 #[derive(Debug)]
 pub struct Mm {

@@ -169,7 +169,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -201,7 +201,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
@@ -290,7 +290,7 @@ fn several_managers_and_callers_at_once() {
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls"] {
+            for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {

@@ -13,7 +13,8 @@ use crate::events::block::{Io, OpFlags};
 use crate::events::flags::SOFTIRQ;
 use crate::figures::BLOCK;
 use crate::futex::now_ns;
-use crate::machine::{Green, state};
+use crate::machine::state;
+use crate::subject::Subject;
 
 /// What each request took, as the disk has measured it, in the order of their ends.
 pub(super) static LATENCIES: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -107,7 +108,7 @@ probes! {
     block block_io_done(io: &Io) Some(Event::Done(*io));
     irq irq_handler_entry(_irq: i32, name: &str) name.starts_with("ud").then_some(Event::Irq);
     irq softirq_entry(vec: u32) (vec == 4).then_some(Event::SoftIrq);
-    sched sched_switch(_preempt: bool, _prev: &Green, _next: &Green, prev_state: u32)
+    sched sched_switch(_preempt: bool, _prev: &dyn Subject, _next: &dyn Subject, prev_state: u32)
         (prev_state == state::UNINTERRUPTIBLE).then_some(Event::Sleep);
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::jobs::KINDS;
 use crate::Manager;
 use crate::events::flags::{HARDIRQ, IRQS_OFF, NEED_RESCHED, PREEMPT_RESCHED, SOFTIRQ};
+use crate::figures::SCHED;
 use crate::machine::state;
 use crate::testing::sched::{Event, Record, recorded};
 
@@ -29,6 +30,8 @@ struct Life {
     /// The last wait, until its end is seen.
     waiting: Option<i32>,
     waking: bool,
+    /// The program that it is about to go on as.
+    execs: Option<String>,
     asleep: bool,
     runnable: bool,
     exited: bool,
@@ -120,8 +123,22 @@ impl Follower {
                 }
                 self.counts.forks += 1;
             }
+            Event::PrepareExec {
+                pid,
+                filename,
+                comm,
+            } => {
+                assert_eq!((pid, &comm), (r.owner, &r.comm), "{r:?}");
+                assert!(self.task(pid).execs.replace(filename).is_none(), "{r:?}");
+            }
+            Event::Runtime { pid, ns } => {
+                assert_eq!(pid, r.owner, "{r:?}");
+                assert!(pid != 0 && ns > 0, "{r:?}");
+            }
+            Event::WakeIdle { cpu } => assert_ne!(cpu, r.cpu as i32, "{r:?}"),
             Event::Exec { pid, filename } => {
                 assert_eq!(pid, r.owner);
+                assert_eq!(self.task(pid).execs.take(), Some(filename.clone()));
                 self.wait_has_ended(pid);
                 assert_eq!(filename.rsplit('/').next(), Some(r.comm.as_str()), "{r:?}");
                 *self.counts.execs.entry(filename).or_default() += 1;
@@ -217,10 +234,17 @@ impl Follower {
                 assert_eq!((r.flags, r.depth), (IRQS_OFF, 2), "{r:?}");
                 return;
             }
-            Event::Fork { .. } | Event::Exec { .. } | Event::Exit { .. } | Event::Wait { .. } => {
+            Event::Fork { .. }
+            | Event::Exec { .. }
+            | Event::PrepareExec { .. }
+            | Event::Exit { .. }
+            | Event::Wait { .. } => {
                 assert_eq!((r.flags, r.depth), (0, 0), "{r:?}");
                 return;
             }
+            Event::Runtime { .. } if interrupt != 0 => &[1],
+            Event::Runtime { .. } => &[2],
+            Event::WakeIdle { .. } => &[2, 3, 4, 5],
             Event::Waking { .. } if interrupt != 0 => &[2],
             Event::Waking { .. } => &[3, 4, 5],
             Event::Wakeup { .. } if interrupt != 0 => &[1, 3],
@@ -389,4 +413,68 @@ fn runs_beside_the_background_share_the_machine() {
         counts.forks as u64 >= expected(40).forks as u64,
         "{counts:?}"
     );
+}
+
+/// What tools make of the events: for each task, from the event that made it wait for a CPU to the one that gave it one.
+/// How many such waits, and how long they were together.
+fn waits(trace: &[Record]) -> (u64, u64) {
+    let mut since: HashMap<i32, u64> = HashMap::new();
+    let (mut count, mut sum) = (0, 0);
+    for r in trace {
+        match r.event {
+            Event::Wakeup { pid, .. } | Event::WakeupNew { pid, .. } => {
+                since.insert(pid, r.at);
+            }
+            Event::Switch {
+                prev,
+                next,
+                prev_state,
+            } => {
+                if next != 0 {
+                    let since = since.remove(&next).expect("it was woken or taken off");
+                    (count, sum) = (count + 1, sum + (r.at - since));
+                }
+                if prev != 0 && matches!(prev_state, state::RUNNING | state::REPORT_PREEMPTED) {
+                    since.insert(prev, r.at);
+                }
+            }
+            _ => {}
+        }
+    }
+    (count, sum)
+}
+
+#[test]
+fn figures_from_the_events_are_the_schedulers_own() {
+    let ((run_delay, own_waits, runtime), trace) = recorded(|| {
+        let figures = || {
+            [
+                SCHED.run_delay_ns.get(),
+                SCHED.waits.get(),
+                SCHED.runtime_ns.get(),
+            ]
+        };
+        let before = figures();
+        Manager::new().run("sched", 60, None).unwrap();
+        let after = figures();
+        (
+            after[0] - before[0],
+            after[1] - before[1],
+            after[2] - before[2],
+        )
+    });
+    let (count, sum) = waits(&trace);
+    assert_eq!(count, own_waits);
+    // Both stamps of a wait are taken a little after the scheduler's own; now and then something comes between.
+    let error = sum.abs_diff(run_delay);
+    println!("{count} waits, {sum} ns by the events, {run_delay} ns by the scheduler");
+    assert!(error <= count * 20_000 + run_delay / 50, "{error} ns");
+    let told: u64 = trace
+        .iter()
+        .map(|r| match r.event {
+            Event::Runtime { ns, .. } => ns,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(told, runtime);
 }
