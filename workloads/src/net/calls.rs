@@ -11,6 +11,7 @@ use super::sock::{ResetReason, Sock, ready, state};
 use super::stack::{Conn, Host, Listening, Stack};
 use crate::events::sock::{trace_sock_recv_length, trace_sock_send_length};
 use crate::events::tcp::trace_tcp_destroy_sock;
+use crate::figures::NET;
 
 /// What a call that fails answers: an errno.
 pub(super) type Errno = i32;
@@ -114,9 +115,13 @@ impl Bound {
             })
         })?;
         let sock = &stream.sock;
+        NET.connects.add(1);
         sock.wait.wait_event(|| sock.is_ready(ready::CONNECT)).await;
         match sock.take_error() {
-            Some(errno) => Err(errno),
+            Some(errno) => {
+                NET.refused.add(u64::from(errno == libc::ECONNREFUSED));
+                Err(errno)
+            }
             None => Ok(stream),
         }
     }
@@ -138,6 +143,7 @@ impl Stream {
             let sock = &self.sock;
             sock.wait.wait_event(|| sock.is_ready(ready::WRITE)).await;
         };
+        NET.bytes_sent.add(result.unwrap_or(0) as u64);
         trace_sock_send_length(&self.sock, outcome(&result), 0);
         result
     }
@@ -162,6 +168,7 @@ impl Stream {
             let sock = &self.sock;
             sock.wait.wait_event(|| sock.is_ready(ready::READ)).await;
         };
+        NET.bytes_received.add(result.unwrap_or(0) as u64);
         trace_sock_recv_length(&self.sock, outcome(&result), 0);
         result
     }

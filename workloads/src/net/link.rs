@@ -4,13 +4,15 @@
 //! place in the sequence, how often it was sent before), not on when it comes: the same connections suffer the same losses.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
 use super::device::Device;
-use super::packet::Segment;
+use super::packet::{Segment, before};
 use super::skb::LINK_HEADER;
+use crate::figures::NET;
 use crate::rng::Rng;
 
 /// What losses are in parts of.
@@ -33,6 +35,8 @@ pub(crate) struct Link {
     ends: [OnceLock<Weak<Device>>; 2],
     /// By the client's port.
     bad_ways: Mutex<HashMap<u16, BadWay>>,
+    /// How far each direction of a connection has come on the link, by the ports.
+    passed: Mutex<HashMap<(u16, u16), u32>>,
 }
 
 /// What the link knows of a connection that goes a bad way.
@@ -79,7 +83,14 @@ impl Link {
 
     /// Takes a frame from one end to the other, or not.
     pub fn carry(&self, from: usize, frame: &[u8]) {
-        let fate = self.fate(from, frame);
+        let segment = frame.get(LINK_HEADER..).and_then(Segment::parse);
+        let fate = match &segment {
+            Some(segment) => self.fate(from, segment),
+            None => Fate::Arrives,
+        };
+        if let Some(segment) = &segment {
+            self.count(segment, fate);
+        }
         #[cfg(test)]
         super::tests::tap(fate, frame);
         let mut frame = frame.to_vec();
@@ -97,18 +108,35 @@ impl Link {
         }
     }
 
-    fn fate(&self, from: usize, frame: &[u8]) -> Fate {
-        let mut bad_ways = self.bad_ways.lock();
-        if bad_ways.is_empty() {
-            return Fate::Arrives;
-        }
-        let Some(segment) = frame.get(LINK_HEADER..).and_then(Segment::parse) else {
-            return Fate::Arrives;
-        };
+    fn fate(&self, from: usize, segment: &Segment) -> Fate {
         let port = [segment.from.port, segment.to.port][from];
-        match bad_ways.get_mut(&port) {
-            Some(way) => way.fate(from, &segment),
+        match self.bad_ways.lock().get_mut(&port) {
+            Some(way) => way.fate(from, segment),
             None => Fate::Arrives,
+        }
+    }
+
+    /// Tells from a segment and those before it whether some of it was here before.
+    fn count(&self, segment: &Segment, fate: Fate) {
+        NET.frames.add(1);
+        NET.frames_lost.add(u64::from(fate == Fate::Lost));
+        NET.frames_damaged.add(u64::from(fate == Fate::Damaged));
+        NET.resets.add(u64::from(segment.rst()));
+        if segment.sequence_len() == 0 {
+            return;
+        }
+        let end = segment.seq.wrapping_add(segment.sequence_len());
+        let mut passed = self.passed.lock();
+        let furthest = passed.entry((segment.from.port, segment.to.port));
+        let new = matches!(furthest, Entry::Vacant(_));
+        let furthest = furthest.or_insert(end);
+        // A SYN that is not the last one again begins another connection between the same ports.
+        let begins = segment.syn() && *furthest != end;
+        if !new && !begins && before(segment.seq, *furthest) {
+            NET.retransmits.add(1);
+        }
+        if begins || before(*furthest, end) {
+            *furthest = end;
         }
     }
 }

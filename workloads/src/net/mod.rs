@@ -13,7 +13,6 @@ mod jobs;
 mod link;
 mod packet;
 mod receive;
-mod session;
 pub(crate) mod skb;
 mod sock;
 mod softnet;
@@ -21,20 +20,18 @@ mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use crate::futex::now_ns;
-use crate::load::{Load, Next};
-use crate::machine::{Machine, Owner, fork, has_zombie, sleep, sleep_for_child_until, wait_any};
+use crate::jobs::{Make, family, perform};
+use crate::load::Load;
+use crate::machine::{Machine, Owner, fork, sleep, wait_pid};
 use crate::{Engine, Shared, Workload};
 
 pub use device::Qdisc;
 pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
 pub(crate) use driver::{Kind, Nic};
 pub(crate) use link::{LOSS_UNIT, Link};
-pub(crate) use session::conduct;
 pub use skb::{DropReason, Skb};
 pub(crate) use skb::{consume_skb, here, sk_skb_reason_drop};
 pub use sock::{Request, ResetReason, Sock};
@@ -65,8 +62,6 @@ const DEFAULT_LOSS: u64 = 500;
 const MOST_LOSS: f64 = 30.0;
 /// Operations that may be under way at once.
 const JOBS: usize = 8;
-/// Init looks around at least so often, ns; it keeps no timer for longer.
-const LONGEST_SLEEP: u64 = 60_000_000_000;
 /// Seed of the hosts' sequence numbers.
 const SEED: u64 = 0x5eed_0e70_0000_0000;
 /// Address of the clients' host, and of the servers'.
@@ -169,66 +164,33 @@ impl Engine for Net {
                 init(network.get_or_init(made).clone(), load).await
             }
         };
-        conduct(&self.machine, load, Box::pin(first), || {
-            let network = network.get()?.clone();
-            Some(Box::pin(network.take_down()))
-        });
+        family(&self.machine, load, "init", Box::pin(first), true);
+        if let Some(network) = network.get() {
+            let take_down = network.clone().take_down();
+            family(&self.machine, load, "ip", Box::pin(take_down), false);
+        }
         Ok(())
     }
 }
 
-/// The first task: starts the server, and the jobs when they are due, and waits for them.
+/// The first task: starts the server and does the jobs.
 async fn init(network: Arc<Network>, load: Arc<Load>) -> i32 {
     let Ok(listener) = network.servers.listen(HTTP, HTTP_BACKLOG) else {
         return 1;
     };
     let Some(server) = fork(jobs::server(listener)).await else {
-        log::error!("the net workload has used up its process numbers and ends");
+        log::error!("no process number is left for the net workload");
         return 1;
     };
-    let mut under_way = HashSet::new();
-    loop {
-        if has_zombie() || under_way.len() >= JOBS {
-            reap(&mut under_way, &load).await;
-            continue;
-        }
-        match load.next() {
-            Next::Now(op) => match fork(jobs::run(network.clone(), op)).await {
-                Some(pid) => {
-                    under_way.insert(pid);
-                }
-                None => {
-                    log::error!("the net workload has used up its process numbers and ends");
-                    break;
-                }
-            },
-            Next::At(due) => {
-                sleep_for_child_until(due.min(now_ns() + LONGEST_SLEEP)).await;
-            }
-            Next::End => break,
-        }
-    }
-    while !under_way.is_empty() {
-        reap(&mut under_way, &load).await;
-    }
+    let make: Make = {
+        let network = network.clone();
+        Arc::new(move |op| Box::pin(jobs::run(network.clone(), op)))
+    };
+    perform(WORKLOAD.name, make, JOBS, load).await;
     Listener::shut_down(&network.servers, HTTP);
-    crate::machine::wait_pid(server).await;
-    0
-}
-
-/// Waits for a child; a job's end completes an operation.
-async fn reap(under_way: &mut HashSet<i32>, load: &Load) {
-    match wait_any().await {
-        Some((pid, status)) => {
-            if under_way.remove(&pid) {
-                load.complete();
-            }
-            if status != 0 {
-                log::error!("a task of the net workload, pid {pid}, failed: status {status:#x}");
-            }
-        }
-        None => under_way.clear(),
-    }
+    wait_pid(server)
+        .await
+        .map_or(1, |status| i32::from(status != 0))
 }
 
 /// The other end of a connection to a server.

@@ -19,12 +19,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 
 use crate::futex::now_ns;
+use crate::jobs::family;
 use crate::load::{Load, Next};
 use crate::machine::{
     Machine, Owner, WaitQueue, exec, fork, sleep_for_child_until, wait_any, with_bh_disabled,
 };
 use crate::net::{
-    Device, Kind, Link, Nic, Protocol, QUEUE_LIMIT, Skb, conduct, start_receiving, unregister,
+    Device, Kind, Link, Nic, Protocol, QUEUE_LIMIT, Skb, start_receiving, unregister,
 };
 use crate::rng::Rng;
 use crate::{Engine, Shared, Workload};
@@ -248,10 +249,11 @@ impl Engine for Xdp {
                 generate(network.get_or_init(made).clone(), load).await
             }
         };
-        conduct(&self.machine, load, Box::pin(first), || {
-            let network = network.get()?.clone();
-            Some(Box::pin(network.take_down()))
-        });
+        family(&self.machine, load, "init", Box::pin(first), true);
+        if let Some(network) = network.get() {
+            let take_down = network.clone().take_down();
+            family(&self.machine, load, "ip", Box::pin(take_down), false);
+        }
         Ok(())
     }
 }

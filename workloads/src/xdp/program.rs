@@ -8,6 +8,7 @@ use crate::events::xdp::{
     trace_xdp_bulk_tx, trace_xdp_devmap_xmit, trace_xdp_exception, trace_xdp_redirect,
     trace_xdp_redirect_err,
 };
+use crate::figures::XDP;
 use crate::net::Device;
 
 /// What a program decides about a frame.
@@ -119,7 +120,17 @@ pub(crate) struct Batch<'a> {
 impl Batch<'_> {
     /// Lets the program decide about a frame; gives it back if it passes.
     pub fn run(&mut self, mut frame: Vec<u8>) -> Option<Vec<u8>> {
-        match (self.program.run)(&mut frame) {
+        let verdict = (self.program.run)(&mut frame);
+        XDP.seen.add(1);
+        let counter = match verdict {
+            Verdict::Aborted => &XDP.aborted,
+            Verdict::Drop => &XDP.dropped,
+            Verdict::Pass => &XDP.passed,
+            Verdict::Tx => &XDP.sent_back,
+            Verdict::Redirect(_) => &XDP.redirected,
+        };
+        counter.add(1);
+        match verdict {
             Verdict::Pass => return Some(frame),
             Verdict::Drop => (self.program.on_end)(&frame, End::Dropped),
             Verdict::Aborted => {
