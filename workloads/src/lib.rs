@@ -3,12 +3,14 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod children;
 pub mod events;
 mod futex;
 mod load;
 mod machine;
 mod manager;
 mod pid;
+mod process;
 mod rng;
 mod sched;
 mod signals;
@@ -39,7 +41,7 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD];
+pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD, process::WORKLOAD];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]

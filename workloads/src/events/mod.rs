@@ -4,6 +4,7 @@ pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
 pub mod syscalls;
+pub mod task;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,8 @@ pub enum Sent {
     Delivered = 0,
     /// Nobody handles it.
     Ignored = 1,
+    /// It has been sent before and not been taken yet; it counts once.
+    AlreadyPending = 2,
 }
 
 define_event_trace!(
@@ -40,4 +42,29 @@ define_event_trace!(
     TP_ident(__entry),
     TP_printk(c: "sig=%d errno=%d code=%d comm=%s pid=%d grp=%d res=%d",
         REC->sig, REC->errno, REC->code, REC->comm, REC->pid, REC->group, REC->result)
+);
+
+define_event_trace!(
+    /// A task takes a signal: the event's owner. `sa_handler`: the address of its handler, 0 for the default action, 1 if
+    /// it is ignored; `sa_flags` as sigaction(2) was told.
+    signal_deliver,
+    TP_system(signal),
+    TP_PROTO(sig: i32, errno: i32, code: i32, sa_handler: u64, sa_flags: u64),
+    TP_STRUCT__entry {
+        sig: i32,
+        errno: i32,
+        code: i32,
+        sa_handler: u64 as "unsigned long",
+        sa_flags: u64 as "unsigned long",
+    },
+    TP_fast_assign {
+        sig: sig,
+        errno: errno,
+        code: code,
+        sa_handler: sa_handler,
+        sa_flags: sa_flags,
+    },
+    TP_ident(__entry),
+    TP_printk(c: "sig=%d errno=%d code=%d sa_handler=%lx sa_flags=%lx",
+        REC->sig, REC->errno, REC->code, REC->sa_handler, REC->sa_flags)
 );

@@ -40,7 +40,7 @@ fn without_paths(text: &str) -> String {
 }
 
 /// Systems of which every event that Linux 6.18 has is declared. Of the others only those that a workload fires.
-const COMPLETE: &[&str] = &["raw_syscalls", "syscalls"];
+const COMPLETE: &[&str] = &["raw_syscalls", "signal", "syscalls"];
 
 #[test]
 fn formats_are_linuxs() {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::calls;
 use super::scratch::Scratch;
+use crate::children::Family;
 use crate::rng::Rng;
 
 /// Jobs of the same number are the same on every run.
@@ -14,10 +15,13 @@ const SEED: u64 = 0x5ca1_1000_0000_0000;
 const ROTATE: i64 = 16 << 10;
 
 /// Kinds of jobs; they take turns.
-pub(super) const KINDS: u64 = 6;
+pub(super) const KINDS: u64 = 8;
 
 const LOG: &CStr = c"app.log";
 const CONF: &CStr = c"app.conf";
+pub(super) const ARCHIVE: &CStr = c"app.tar";
+/// Bytes of a block of an archive.
+pub(super) const BLOCK: usize = 512;
 
 /// A call that did not answer as it must on a file system with room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,13 +82,17 @@ impl Jobs {
     }
 
     /// Where the files are.
-    #[cfg(test)]
     pub fn path(&self) -> &std::path::Path {
         self.scratch.path()
     }
 
-    /// Operation `op`.
-    pub fn run(&mut self, op: u64) -> Result<(), Unexpected> {
+    /// Its descriptor.
+    pub fn dir(&self) -> i32 {
+        self.scratch.fd()
+    }
+
+    /// Operation `op`. Without a family no programs are run.
+    pub fn run(&mut self, op: u64, family: Option<&mut Family>) -> Result<(), Unexpected> {
         let rng = Rng::of(SEED, op);
         let result = match op % KINDS {
             0 => self.write_log(rng),
@@ -92,7 +100,9 @@ impl Jobs {
             2 => self.look_up(),
             3 => self.save(rng),
             4 => self.spool(rng),
-            _ => self.tail(),
+            5 => self.tail(),
+            6 => self.unpack(rng),
+            _ => family.map_or(Ok(()), |family| self.build(family)),
         };
         if result.is_err() {
             self.clean_up();
@@ -110,10 +120,14 @@ impl Jobs {
             calls::unlinkat(dir, name, 0);
         }
         calls::unlinkat(dir, c"spool", libc::AT_REMOVEDIR);
+        self.remove_unpacked();
+        for name in [c"main.c", c"lib.c", c"main.o", c"lib.o", c"app", ARCHIVE] {
+            calls::unlinkat(dir, name, 0);
+        }
         self.errors = 0;
     }
 
-    fn open(&mut self, path: &CStr, flags: i32) -> Result<i32, Unexpected> {
+    pub(super) fn open(&mut self, path: &CStr, flags: i32) -> Result<i32, Unexpected> {
         let fd = expect!(
             openat(self.scratch.fd(), path, flags | libc::O_CLOEXEC, 0o644),
             0..
@@ -122,7 +136,7 @@ impl Jobs {
         Ok(fd)
     }
 
-    fn close(&mut self, fd: i32) -> Result<(), Unexpected> {
+    pub(super) fn close(&mut self, fd: i32) -> Result<(), Unexpected> {
         self.open.retain(|open| *open != fd);
         expect!(close(fd), 0);
         Ok(())
@@ -186,6 +200,8 @@ impl Jobs {
             openat(dir, c"app.conf.local", libc::O_RDONLY | libc::O_CLOEXEC, 0),
             ENOENT
         );
+        // Nobody may run a file that nobody may run, not even root.
+        refuse!(faccessat(dir, LOG, libc::X_OK), EACCES);
         refuse!(
             openat(
                 dir,
@@ -296,7 +312,7 @@ impl Jobs {
     }
 }
 
-fn empty_stat() -> libc::stat {
+pub(super) fn empty_stat() -> libc::stat {
     // SAFETY: stat is plain numbers.
     unsafe { std::mem::zeroed() }
 }

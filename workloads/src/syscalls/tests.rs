@@ -219,7 +219,7 @@ fn jobs_come_to_what_they_expect() {
     let base = std::env::temp_dir();
     let mut jobs = Jobs::new(Scratch::new(&base).unwrap()).unwrap();
     for op in 0..KINDS * 150 {
-        assert_eq!(jobs.run(op), Ok(()), "job {op}");
+        assert_eq!(jobs.run(op, None), Ok(()), "job {op}");
     }
     assert!(
         fs::metadata(jobs.path().join("app.log.1")).is_ok(),
@@ -251,13 +251,13 @@ fn a_failure_is_reported_and_got_over() {
             }
             fs::create_dir(jobs.path().join("spool")).unwrap();
         }
-        failures += usize::from(jobs.run(op).is_err());
+        failures += usize::from(jobs.run(op, None).is_err());
     }
     assert!((10..60).contains(&failures), "{failures}");
     assert_eq!(open_files(), 1, "besides the directory itself");
     fs::remove_dir_all(jobs.path()).unwrap();
     for op in 0..KINDS {
-        assert!(jobs.run(op).is_err() || op % KINDS == 2, "{op}");
+        assert!(jobs.run(op, None).is_err() || op % KINDS == 2, "{op}");
     }
     assert!(open_files() <= 1);
 }

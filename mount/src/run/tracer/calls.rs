@@ -191,7 +191,12 @@ impl Tracer {
             && ret == 0
             && let Some(comm) = proc::comm(tid)
         {
-            self.see(tid, call.cpu, Some(info.ip), Fact::Renamed { comm, exec: false });
+            self.see(
+                tid,
+                call.cpu,
+                Some(info.ip),
+                Fact::Renamed { comm, exec: false },
+            );
         }
         if let Some(sending) = call.sending
             && ret == 0
