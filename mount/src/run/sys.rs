@@ -36,6 +36,14 @@ pub struct SyscallInfo {
     more: [u64; 2],
 }
 
+impl SyscallInfo {
+    /// What the filter says that has stopped the task.
+    #[cfg(target_arch = "x86_64")]
+    pub fn filter_data(&self) -> u32 {
+        self.more[0] as u32
+    }
+}
+
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {

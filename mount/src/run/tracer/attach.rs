@@ -126,6 +126,10 @@ impl Tracer {
         if self.plan.exit_stop {
             options |= libc::PTRACE_O_TRACEEXIT;
         }
+        if self.settings.filter {
+            // a filter that one thread puts in is in all others at once
+            options |= libc::PTRACE_O_TRACESECCOMP;
+        }
         if filtered {
             // without us, every call that the filter is about would fail: rather no task than a lame one
             options |= libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_EXITKILL;

@@ -69,13 +69,14 @@ impl Tracer {
         let known = self.queue.len();
         let stays = match info.op {
             OP_ENTRY => self.enter(tid, &info),
+            OP_SECCOMP if self.is_own_filter(tid, &info) => false,
             // with both kinds of stop, the other one was first
             OP_SECCOMP if self.tracees.get(&tid).is_some_and(|t| t.call.is_none()) => {
                 self.enter(tid, &info)
             }
             OP_EXIT => {
                 self.leave(tid, &info);
-                false
+                self.inject(tid, &info)
             }
             _ => false,
         };
@@ -190,7 +191,12 @@ impl Tracer {
             && ret == 0
             && let Some(comm) = proc::comm(tid)
         {
-            self.see(tid, call.cpu, Some(info.ip), Fact::Renamed(comm));
+            self.see(
+                tid,
+                call.cpu,
+                Some(info.ip),
+                Fact::Renamed { comm, exec: false },
+            );
         }
         if let Some(sending) = call.sending
             && ret == 0
@@ -216,8 +222,7 @@ impl Tracer {
         };
         let cpu = match at_cpu {
             Some(_) if got >= 4 => cpu_number(cpu),
-            Some(_) => None,
-            None => self.cpu_of(tid),
+            _ => self.cpu_of(tid),
         };
         text.truncate(got.saturating_sub(4));
         let mut texts = vec![Path {
@@ -281,11 +286,14 @@ impl Tracer {
         let mut cpu = [0; 4];
         let at = self.cpu_address(tid);
         let got = at.map(|at| sys::read_memory(tid, &mut [(at, &mut cpu)]));
-        match got {
-            Some(4) => cpu_number(cpu),
-            // no such area: slower
-            _ => proc::stat(tid).map(|s| s.cpu),
+        if got == Some(4) {
+            return cpu_number(cpu);
         }
+        // no such area, or it is there no more: slower
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.rseq = 0;
+        }
+        proc::stat(tid).map(|s| s.cpu)
     }
 
     /// Notes a fact as of a time that is past.
@@ -328,6 +336,18 @@ fn waited_for(tid: i32, nr: i64, args: &[u64; 6]) -> i32 {
         (libc::P_PGID, 0) => own_group(),
         (libc::P_PGID, pid) => pid,
         _ => -1,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Tracer {
+    /// Filters are put into programs of x86-64 only.
+    fn inject(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
+    }
+
+    fn is_own_filter(&mut self, _: i32, _: &SyscallInfo) -> bool {
+        false
     }
 }
 

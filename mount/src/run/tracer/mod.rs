@@ -8,6 +8,8 @@
 mod attach;
 mod calls;
 mod debug;
+#[cfg(target_arch = "x86_64")]
+mod filter;
 mod names;
 mod plan;
 mod queue;

@@ -3,7 +3,7 @@
 use super::super::news::News;
 use super::super::proc;
 use super::super::sys::{self, EVENT_STOP, SYSCALL_STOP};
-use super::super::wire::Calls;
+use super::super::wire::{Calls, Kind};
 use super::calls::Call;
 use super::{Fact, Item, Tracer};
 use nix::unistd::getppid;
@@ -44,6 +44,12 @@ pub struct Tracee {
     pub unwanted: u32,
     /// The calls at which a filter stops it. It can never be let go.
     pub filter: Option<Rc<Calls>>,
+    /// A filter that is on its way in.
+    #[cfg(target_arch = "x86_64")]
+    pub injection: Option<Box<super::filter::Injection>>,
+    /// Signals that have come meanwhile.
+    #[cfg(target_arch = "x86_64")]
+    pub kept_signals: Vec<c_int>,
 }
 
 impl Tracee {
@@ -58,6 +64,10 @@ impl Tracee {
             leave: false,
             unwanted: 0,
             filter: None,
+            #[cfg(target_arch = "x86_64")]
+            injection: None,
+            #[cfg(target_arch = "x86_64")]
+            kept_signals: Vec::new(),
         }
     }
 }
@@ -123,6 +133,10 @@ impl Tracer {
     fn on_stop(&mut self, tid: i32, signal: c_int, event: c_int) {
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             tracee.mode = Mode::Stopped;
+            #[cfg(target_arch = "x86_64")]
+            if tracee.injection.is_some() {
+                return self.on_injected_stop(tid, signal, event);
+            }
             if tracee.leave {
                 let group = event == EVENT_STOP && is_stop_signal(signal);
                 let pass = if event == 0 && signal != SYSCALL_STOP {
@@ -206,7 +220,11 @@ impl Tracer {
         };
         if !silent {
             let cpu = self.cpu_of(tid);
-            self.see(tid, cpu, ip, Fact::Made { child, flags });
+            let oom = match self.plan.wants.has(Kind::NewTask) {
+                true => proc::oom_score_adj(tid),
+                false => 0,
+            };
+            self.see(tid, cpu, ip, Fact::Made { child, flags, oom });
         }
         let early = self.early.remove(&child);
         let tracee = self.tracees.entry(child).or_insert(Tracee {
@@ -252,13 +270,25 @@ impl Tracer {
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             tracee.mode = Mode::Stopped;
             tracee.silent = false;
-            tracee.rseq = 0;
         }
         const AT_EXECFN: u64 = 31;
         let filename = proc::aux(tid, AT_EXECFN).and_then(|at| self.text_at(tid, at));
         let filename = filename.unwrap_or_else(|| b"<...>".to_vec());
         let cpu = self.cpu_of(tid);
-        self.see(tid, cpu, None, Fact::Exec { filename, old });
+        let comm = match self.perf {
+            Some(_) => None,
+            None => proc::comm(tid),
+        };
+        let exec = Fact::Exec {
+            filename,
+            old,
+            comm,
+        };
+        self.see(tid, cpu, None, exec);
+        // the kernel takes it away after this stop
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.rseq = 0;
+        }
         self.resume(tid, 0);
     }
 
@@ -330,7 +360,7 @@ impl Tracer {
 }
 
 /// Whether a signal stops a process.
-fn is_stop_signal(signal: c_int) -> bool {
+pub(super) fn is_stop_signal(signal: c_int) -> bool {
     matches!(
         signal,
         libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU

@@ -1,0 +1,286 @@
+//! What the caller sees: status, output, signals, job control.
+
+use super::Test;
+use super::daemon::{OPENAT, Run, front, status_line, wait_until, words};
+use nix::pty::{ForkptyResult, forkpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::Command;
+use utracefs_mount::cli::signals::wait_readable;
+
+pub const TESTS: &[Test] = &[
+    ("jobs::status", status),
+    ("jobs::nothing_is_attached", nothing_is_attached),
+    ("jobs::signals_are_passed_on", signals_are_passed_on),
+    ("jobs::the_tracer_is_killed", the_tracer_is_killed),
+    ("jobs::the_daemon_dies", the_daemon_dies),
+    ("jobs::who_stays_behind", who_stays_behind),
+    ("jobs::control_free", || control("")),
+    ("jobs::control_attached", || control(OPENAT)),
+    ("jobs::control_attached_no_calls", || {
+        control("SignalDeliver Exec")
+    }),
+];
+
+fn status() {
+    for wanted in ["", "raw", "Switch Fork Exit", "Exec"] {
+        for (script, expected) in [
+            ("exit 0", Ok(0)),
+            ("exit 7", Ok(7)),
+            ("exit 255", Ok(255)),
+            ("kill -TERM $$", Err(libc::SIGTERM)),
+            ("kill -KILL $$", Err(libc::SIGKILL)),
+            ("kill -SEGV $$", Err(libc::SIGSEGV)),
+        ] {
+            let (status, _) = Run::whole(&[], &words(&["sh", "-c", script]), wanted);
+            let got = status.code().ok_or_else(|| status.signal().unwrap_or(0));
+            assert_eq!(got, expected, "{script} with {wanted:?}");
+        }
+    }
+    let (status, _) = Run::whole(&[], &words(&["/etc/passwd"]), "");
+    assert_eq!(status.code(), Some(126));
+    let (status, records) = Run::whole(&[], &words(&["/nonexistent/program"]), "raw Exec Exit");
+    assert_eq!(status.code(), Some(127));
+    assert!(
+        records
+            .iter()
+            .all(|r| r.what.kind() != super::daemon::kind("Exec")),
+        "{records:?}"
+    );
+    // not even found: no connection is made
+    let (_ours, theirs) = UnixStream::pair().expect("a socket");
+    let status = front(&[], &words(&["no-such-program-anywhere"]), &theirs).status();
+    assert_eq!(status.expect("a status").code(), Some(127));
+}
+
+fn nothing_is_attached() {
+    let script = "grep TracerPid /proc/self/status; echo $PPID; pwd; cat; exit 3";
+    for wanted in ["", "Switch", "Waking"] {
+        let mut run = Run::start(&[], &words(&["sh", "-c", script]), wanted);
+        assert_eq!(run.line(), "TracerPid:\t0");
+        assert_eq!(run.line(), run.tracer_pid().to_string());
+        assert_eq!(
+            run.line(),
+            std::env::current_dir()
+                .expect("a directory")
+                .display()
+                .to_string()
+        );
+        run.put("what comes goes");
+        drop(run.stdin.take());
+        assert_eq!(run.rest(), "what comes goes\n");
+        assert_eq!(run.end().code(), Some(3));
+    }
+}
+
+fn signals_are_passed_on() {
+    for wanted in ["", "SignalDeliver"] {
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGUSR1,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+        ] {
+            let name = &signal.as_str()[3..];
+            let script = format!(
+                "trap 'echo got {name}; exit 42' {name}; echo up; while :; do read x; done"
+            );
+            let mut run = Run::start(&[], &words(&["bash", "-c", &script]), wanted);
+            assert_eq!(run.line(), "up");
+            kill(Pid::from_raw(run.child.id() as i32), signal).expect("kill");
+            assert_eq!(run.line(), format!("got {name}"));
+            assert_eq!(run.end().code(), Some(42));
+        }
+    }
+}
+
+fn the_tracer_is_killed() {
+    for wanted in ["", OPENAT, "Switch"] {
+        let mut run = Run::start(
+            &["--no-filter"],
+            &words(&["sh", "-c", "read x; cat /dev/null; echo $x; exit 9"]),
+            wanted,
+        );
+        let tracer = run.tracer_pid();
+        kill(Pid::from_raw(tracer), Signal::SIGKILL).expect("kill");
+        wait_until("the command has another parent", || {
+            status_line(run.command, "PPid") == run.child.id().to_string()
+        });
+        run.put("still here");
+        assert_eq!(run.line(), "still here");
+        run.hang_up();
+        assert_eq!(run.end().code(), Some(9), "{wanted}");
+    }
+}
+
+fn the_daemon_dies() {
+    for wanted in ["", OPENAT, "Switch"] {
+        let mut run = Run::start(
+            &["--no-filter"],
+            &words(&["sh", "-c", "read x; cat /dev/null; echo $x; exit 9"]),
+            wanted,
+        );
+        run.flush();
+        run.hang_up();
+        // at its next call at the latest
+        run.put("on");
+        assert_eq!(run.line(), "on");
+        assert_eq!(run.end().code(), Some(9), "{wanted}");
+    }
+}
+
+fn who_stays_behind() {
+    // the front ends with the command; the tracer stays with the other
+    let script = "(read x <\"$0\"; cat /nonexistent/late) >/dev/null 2>&1 & exit 4";
+    let fifo = std::env::temp_dir().join(format!("utracefs-traced-{}", std::process::id()));
+    let name = fifo.to_str().expect("UTF-8");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let mut run = Run::start(
+        &["--no-filter"],
+        &words(&["bash", "-c", script, name]),
+        OPENAT,
+    );
+    drop(run.stdin.take());
+    assert_eq!(run.child.wait().expect("a status").code(), Some(4));
+    assert_eq!(run.rest(), "");
+    std::fs::write(&fifo, "go\n").expect("somebody reads");
+    run.end();
+    let opens = super::daemon::opens(&run.records);
+    std::fs::remove_file(&fifo).expect("remove");
+    assert!(
+        opens.contains(&("/nonexistent/late".into(), -2)),
+        "{opens:?}"
+    );
+}
+
+/// A terminal with a shell in it.
+struct Terminal {
+    file: std::fs::File,
+    shell: Pid,
+    said: String,
+}
+
+impl Terminal {
+    fn open() -> Terminal {
+        // SAFETY: this process has one thread
+        match unsafe { forkpty(None, None) }.expect("a terminal") {
+            ForkptyResult::Parent { child, master } => Terminal {
+                file: master.into(),
+                shell: child,
+                said: String::new(),
+            },
+            ForkptyResult::Child => {
+                let e = Command::new("bash")
+                    .args(["--norc", "--noprofile", "-i"])
+                    .env("PS1", "")
+                    .env("HISTFILE", "/dev/null")
+                    .env("TERM", "dumb")
+                    .exec();
+                panic!("{e}")
+            }
+        }
+    }
+
+    /// Types, and reads until the terminal shows a text, which is returned with what came before.
+    fn type_until(&mut self, keys: &str, text: &str) -> String {
+        self.file.write_all(keys.as_bytes()).expect("a terminal");
+        let mut bytes = [0; 4096];
+        loop {
+            if let Some(at) = self.said.find(text) {
+                let rest = self.said.split_off(at + text.len());
+                return std::mem::replace(&mut self.said, rest);
+            }
+            let n = match wait_readable([self.file.as_fd()], 30_000) {
+                [true] => self.file.read(&mut bytes).unwrap_or(0),
+                _ => 0,
+            };
+            assert!(n > 0, "no {text:?} after {keys:?}, but {:?}", self.said);
+            self.said += &String::from_utf8_lossy(&bytes[..n]);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = kill(self.shell, Signal::SIGKILL);
+        let _ = nix::sys::wait::waitpid(self.shell, None);
+    }
+}
+
+/// A daemon that wants always the same, on a thread for every command that begins.
+fn serve(listener: std::os::unix::net::UnixListener, wanted: &'static str) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || super::daemon::want_for_ever(stream, wanted));
+        }
+    });
+}
+
+fn control(wanted: &'static str) {
+    let name = format!("utracefs-jobs-{}-{}", std::process::id(), wanted.len());
+    let path = std::env::temp_dir().join(name);
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    let mut t = Terminal::open();
+    serve(listener, wanted);
+    let me = std::env::current_exe().expect("current_exe");
+    // the words are put together by the shell, so that their echo is not taken for its answer
+    t.type_until(
+        &format!(
+            "run() {{ {} --traced-to {} \"$@\"; }}; a=rea; echo ${{a}}dy\n",
+            me.display(),
+            path.display()
+        ),
+        "ready",
+    );
+    // Ctrl-C
+    t.type_until("run sh -c 'echo u''p; exec sleep 1000'\n", "up");
+    t.type_until("\x03", "\n");
+    t.type_until("echo st''=$?\n", "st=130");
+    // Ctrl-Z, jobs, bg, fg, Ctrl-C
+    t.type_until("run sh -c 'echo u''p; exec sleep 1001'\n", "up");
+    t.type_until("\x1a", "Stopped");
+    t.type_until("jobs; echo en''d\n", "end");
+    t.type_until("bg; echo b''g\n", "bg\r\n");
+    let said = t.type_until("jobs; echo en''d\n", "end");
+    assert!(said.contains("Running"), "{said}");
+    t.type_until("fg\n", "\"$@\"");
+    t.type_until("\x1a", "Stopped");
+    t.type_until("fg\n", "\"$@\"");
+    t.type_until("\x03", "\n");
+    t.type_until("echo st''=$?\n", "st=130");
+    // statuses
+    t.type_until("run sh -c 'exit 7'; echo st''=$?\n", "st=7");
+    let said = t.type_until("run sh -c 'kill -KILL $$'; echo st''=$?\n", "st=137");
+    assert!(said.contains("Killed"), "{said}");
+    // a shell with jobs of its own, which suspends itself
+    t.type_until("run env PS1= bash --norc --noprofile -i\n", "");
+    t.type_until("echo in''side\n", "inside");
+    t.type_until("sh -c 'echo u''p; exec sleep 1002'\n", "up");
+    t.type_until("\x1a", "Stopped");
+    t.type_until("fg\n", "sleep 1002");
+    t.type_until("\x03", "\n");
+    t.type_until("echo in''=$?\n", "in=130");
+    t.type_until("suspend\n", "Stopped");
+    t.type_until("echo out''side\n", "outside");
+    t.type_until("fg\n", "\"$@\"");
+    t.type_until("echo in''side\n", "inside");
+    t.type_until("exit 3\n", "exit");
+    t.type_until("echo st''=$?\n", "st=3");
+    // a reader in the background stops; in the foreground it reads
+    t.type_until("run cat &\n", "\n");
+    let stopped = || -> String { "jobs; echo en''d\n".into() };
+    while !t.type_until(&stopped(), "end").contains("Stopped") {}
+    t.type_until("fg\n", "\"$@\"");
+    t.type_until("hel''lo\n", "hel''lo\r\nhel''lo");
+    t.type_until("\x04", "");
+    t.type_until("echo st''=$?\n", "st=0");
+    // stopped and continued by others, and ended
+    t.type_until("run sleep 1003 & sleep 0; echo p''id=$!\n", "pid=");
+    t.type_until("kill %1; wait %1; echo st''=$?\n", "st=143");
+    drop(t);
+    std::fs::remove_file(&path).expect("remove");
+}
