@@ -6,9 +6,11 @@ use nix::pty::{ForkptyResult, forkpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
+use utracefs_mount::cli::signals::wait_readable;
 
 pub const TESTS: &[Test] = &[
     ("jobs::status", status),
@@ -192,7 +194,10 @@ impl Terminal {
                 let rest = self.said.split_off(at + text.len());
                 return std::mem::replace(&mut self.said, rest);
             }
-            let n = self.file.read(&mut bytes).unwrap_or(0);
+            let n = match wait_readable([self.file.as_fd()], 30_000) {
+                [true] => self.file.read(&mut bytes).unwrap_or(0),
+                _ => 0,
+            };
             assert!(n > 0, "no {text:?} after {keys:?}, but {:?}", self.said);
             self.said += &String::from_utf8_lossy(&bytes[..n]);
         }
@@ -216,7 +221,8 @@ fn serve(listener: std::os::unix::net::UnixListener, wanted: &'static str) {
 }
 
 fn control(wanted: &'static str) {
-    let path = std::env::temp_dir().join(format!("utracefs-jobs-{}", std::process::id()));
+    let name = format!("utracefs-jobs-{}-{}", std::process::id(), wanted.len());
+    let path = std::env::temp_dir().join(name);
     let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
     let mut t = Terminal::open();
     serve(listener, wanted);
@@ -241,9 +247,9 @@ fn control(wanted: &'static str) {
     t.type_until("bg; echo b''g\n", "bg\r\n");
     let said = t.type_until("jobs; echo en''d\n", "end");
     assert!(said.contains("Running"), "{said}");
-    t.type_until("fg\n", "sleep 1001");
+    t.type_until("fg\n", "\"$@\"");
     t.type_until("\x1a", "Stopped");
-    t.type_until("fg\n", "sleep 1001");
+    t.type_until("fg\n", "\"$@\"");
     t.type_until("\x03", "\n");
     t.type_until("echo st''=$?\n", "st=130");
     // statuses
@@ -260,7 +266,7 @@ fn control(wanted: &'static str) {
     t.type_until("echo in''=$?\n", "in=130");
     t.type_until("suspend\n", "Stopped");
     t.type_until("echo out''side\n", "outside");
-    t.type_until("fg\n", "bash --norc");
+    t.type_until("fg\n", "\"$@\"");
     t.type_until("echo in''side\n", "inside");
     t.type_until("exit 3\n", "exit");
     t.type_until("echo st''=$?\n", "st=3");
@@ -268,7 +274,7 @@ fn control(wanted: &'static str) {
     t.type_until("run cat &\n", "\n");
     let stopped = || -> String { "jobs; echo en''d\n".into() };
     while !t.type_until(&stopped(), "end").contains("Stopped") {}
-    t.type_until("fg\n", "cat");
+    t.type_until("fg\n", "\"$@\"");
     t.type_until("hel''lo\n", "hel''lo\r\nhel''lo");
     t.type_until("\x04", "");
     t.type_until("echo st''=$?\n", "st=0");

@@ -400,15 +400,6 @@ fn switches() {
             }
         }
         assert!(slept >= 1, "nobody slept");
-        assert!(on.values().all(|on| !on), "somebody runs for ever: {on:?}");
-        // the last switch of the command: it has ended
-        let last = run.records.iter().rev().find_map(|r| match &r.what {
-            What::Switch {
-                prev, prev_state, ..
-            } if prev.pid == run.command => Some(*prev_state),
-            _ => None,
-        });
-        assert!(matches!(last, Some(0x20 | 8)), "{last:?}");
     }
 }
 

@@ -72,10 +72,10 @@ fn perf_late() {
             .map(|r| format!("{:?}", r.what.kind()))
             .collect()
     };
-    assert_eq!(
-        kinds(&run.want("Fork Exit Switch")),
-        ["Fork", "Exit", "Fork", "Exit"]
-    );
+    // switches may be seen between the wish and the question
+    let mut before = kinds(&run.want("Fork Exit Switch"));
+    before.retain(|k| k != "Switch");
+    assert_eq!(before, ["Fork", "Exit", "Fork", "Exit"]);
     run.put("x");
     assert_eq!(run.end().code(), Some(6));
     let all = kinds(&run.records);

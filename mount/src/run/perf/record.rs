@@ -8,6 +8,7 @@ const COMM: u32 = 3;
 const EXIT: u32 = 4;
 const FORK: u32 = 7;
 const SWITCH: u32 = 14;
+const MISC_COMM_EXEC: u16 = 1 << 13;
 const MISC_SWITCH_OUT: u16 = 1 << 13;
 const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
 /// What stands behind every record: pid, tid, time, cpu, a gap.
@@ -43,7 +44,10 @@ pub fn parse(record: &[u8]) -> Option<Parsed> {
         LOST => return Some(Parsed::Lost(long(body, 8)?)),
         COMM => {
             tid = word(body, 4)? as i32;
-            Fact::Renamed(padded(body.get(8..)?))
+            Fact::Renamed {
+                comm: padded(body.get(8..)?),
+                exec: misc & MISC_COMM_EXEC != 0,
+            }
         }
         EXIT => {
             tid = word(body, 8)? as i32;
@@ -109,7 +113,10 @@ mod tests {
     #[test]
     fn records_are_read() {
         let sh = u32::from_ne_bytes(*b"sh\0\0");
-        let comm = Fact::Renamed(padded(b"sh"));
+        let comm = Fact::Renamed {
+            comm: padded(b"sh"),
+            exec: true,
+        };
         check(COMM, 1 << 13, &[10, 11, sh, 0], Some((11, comm)));
         check(EXIT, 0, &[10, 1, 11, 1, 0, 0], Some((11, Fact::Ends)));
         let fork = Fact::Forked {

@@ -191,7 +191,12 @@ impl Tracer {
             && ret == 0
             && let Some(comm) = proc::comm(tid)
         {
-            self.see(tid, call.cpu, Some(info.ip), Fact::Renamed(comm));
+            self.see(
+                tid,
+                call.cpu,
+                Some(info.ip),
+                Fact::Renamed { comm, exec: false },
+            );
         }
         if let Some(sending) = call.sending
             && ret == 0
@@ -217,8 +222,7 @@ impl Tracer {
         };
         let cpu = match at_cpu {
             Some(_) if got >= 4 => cpu_number(cpu),
-            Some(_) => None,
-            None => self.cpu_of(tid),
+            _ => self.cpu_of(tid),
         };
         text.truncate(got.saturating_sub(4));
         let mut texts = vec![Path {
@@ -282,11 +286,14 @@ impl Tracer {
         let mut cpu = [0; 4];
         let at = self.cpu_address(tid);
         let got = at.map(|at| sys::read_memory(tid, &mut [(at, &mut cpu)]));
-        match got {
-            Some(4) => cpu_number(cpu),
-            // no such area: slower
-            _ => proc::stat(tid).map(|s| s.cpu),
+        if got == Some(4) {
+            return cpu_number(cpu);
         }
+        // no such area, or it is there no more: slower
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.rseq = 0;
+        }
+        proc::stat(tid).map(|s| s.cpu)
     }
 
     /// Notes a fact as of a time that is past.

@@ -93,9 +93,13 @@ impl Names {
         !self.0.values().any(|n| n.tgid == tgid && !n.ended)
     }
 
-    /// What had ended goes on.
-    pub fn revive(&mut self, tid: i32) {
-        self.get(tid).ended = false;
+    /// A task goes on as the only one of its process: whoever has not ended went under its number.
+    pub fn alone(&mut self, tid: i32) {
+        let name = self.get(tid);
+        name.ended = false;
+        let tgid = name.tgid;
+        self.0
+            .retain(|other, n| n.tgid != tgid || n.ended || *other == tid);
     }
 
     /// A task is gone.

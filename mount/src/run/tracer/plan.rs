@@ -106,11 +106,6 @@ impl Plan {
         self.every_call || !self.enter.is_empty() || !self.exit.is_empty()
     }
 
-    /// Whether anything is done at this call's entry or end.
-    pub fn watches(&self, nr: i64) -> bool {
-        self.every_call || self.enter.has(nr) || self.exit.has(nr)
-    }
-
     /// The calls at which something is done.
     pub fn watched(&self) -> Calls {
         let mut calls = self.enter;

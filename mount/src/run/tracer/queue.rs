@@ -11,10 +11,6 @@ const ASLEEP: u32 = 3;
 const STOPPED: u32 = 4;
 /// … stopped by its tracer.
 const TRACED: u32 = 8;
-/// … ended, and gone at once.
-const DEAD: u32 = 0x10;
-/// … ended, and waited for.
-const ZOMBIE: u32 = 0x20;
 /// … preempted.
 const PREEMPTED: u32 = 0x100;
 
@@ -26,13 +22,21 @@ pub enum Fact {
     /// As it is.
     Plain(What),
     /// The task has made another, as ptrace tells it.
-    Made { child: i32, flags: Option<u64> },
+    Made {
+        child: i32,
+        flags: Option<u64>,
+        oom: i16,
+    },
     /// The same as perf tells it.
     Forked { child: i32, tgid: i32 },
-    /// The task goes on as another program; it was the thread `old`.
-    Exec { filename: Vec<u8>, old: i32 },
-    /// The task has another name.
-    Renamed([u8; 16]),
+    /// The task goes on as another program, of this name unless perf tells it; it was the thread `old`.
+    Exec {
+        filename: Vec<u8>,
+        old: i32,
+        comm: Option<[u8; 16]>,
+    },
+    /// The task has another name, that of a program?
+    Renamed { comm: [u8; 16], exec: bool },
     /// The task begins to wait.
     Waits { pid: i32 },
     /// The task sends a signal.
@@ -75,12 +79,10 @@ pub struct Queue {
     items: Vec<Item>,
     /// The tasks' names.
     pub names: Names,
-    /// Ended, perhaps not gone; looked at before?
-    ended: Vec<(i32, bool)>,
+    /// Ended, perhaps not gone.
+    ended: Vec<i32>,
     /// The latest time that has been told.
     told: u64,
-    /// The state in which a task will leave its CPU for the last time.
-    last_state: HashMap<i32, u32>,
 }
 
 impl Queue {
@@ -108,7 +110,6 @@ impl Queue {
     pub fn forget_all(&mut self) {
         self.names.clear();
         self.ended.clear();
-        self.last_state.clear();
     }
 
     /// Tells everything up to a time, in order. With perf, what was seen at a stop gets time and CPU of the switch that came with
@@ -126,7 +127,7 @@ impl Queue {
         for (i, item) in items.into_iter().enumerate() {
             self.complete(item, states.get(&i).copied(), perf, wants, out);
         }
-        self.look_for_gone(until, perf, wants, out);
+        self.look_for_gone(until, wants, out);
     }
 
     /// Puts what was seen at a stop to the switch of that stop. Returns the states of the switches that were such, by place.
@@ -198,12 +199,10 @@ impl Queue {
             Fact::Made { child, .. } | Fact::Forked { child, .. } => {
                 self.number_again(child, wants, out);
             }
-            // it was its process's first thread that has ended, and another goes on under that number
-            Fact::Exec { .. } | Fact::Renamed(_) => {
-                if self.last_state.remove(&tid).is_some() {
-                    self.ended.retain(|e| e.0 != tid);
-                    self.names.revive(tid);
-                }
+            // the other threads have ended, if this is not one of them under the first one's number
+            Fact::Exec { .. } | Fact::Renamed { exec: true, .. } => {
+                self.ended.retain(|e| *e != tid);
+                self.names.alone(tid);
             }
             _ => {}
         }
@@ -224,7 +223,7 @@ impl Queue {
         match item.fact {
             Fact::Stop => {}
             Fact::Plain(what) => put(task, what),
-            Fact::Made { child, flags } => {
+            Fact::Made { child, flags, oom } => {
                 if !perf {
                     let thread = flags.map(|f| f & libc::CLONE_THREAD as u64 != 0);
                     let tgid = match thread {
@@ -242,7 +241,7 @@ impl Queue {
                         // it has its maker's until it gets another
                         comm: task.comm,
                         clone_flags: flags.unwrap_or(u64::MAX),
-                        oom_score_adj: proc::oom_score_adj(tid),
+                        oom_score_adj: oom,
                     };
                     put(task, what);
                 }
@@ -280,26 +279,26 @@ impl Queue {
                     },
                 );
             }
-            Fact::Exec { filename, old } => {
-                if !perf {
-                    if old != tid {
-                        names.take_over(tid, old);
-                    }
-                    // the kernel renames first
-                    if let Some(comm) = proc::comm(tid) {
-                        rename(names, tid, comm, wants, task, &mut put);
-                        task.comm = comm;
-                    }
+            Fact::Exec {
+                filename,
+                old,
+                comm,
+            } => {
+                if !perf && old != tid {
+                    names.take_over(tid, old);
                 }
-                put(
-                    task,
-                    What::Exec {
-                        filename,
-                        old_pid: old,
-                    },
-                );
+                // the kernel renames first
+                if let Some(comm) = comm {
+                    rename(names, tid, comm, wants, task, &mut put);
+                    task.comm = comm;
+                }
+                let what = What::Exec {
+                    filename,
+                    old_pid: old,
+                };
+                put(task, what);
             }
-            Fact::Renamed(comm) => rename(names, tid, comm, wants, task, &mut put),
+            Fact::Renamed { comm, .. } => rename(names, tid, comm, wants, task, &mut put),
             Fact::Waits { pid } => {
                 let prio = names.known(tid, time_ns).prio;
                 put(task, What::Wait { pid, prio });
@@ -326,16 +325,15 @@ impl Queue {
             Fact::Ends => {
                 let group_dead = names.end(tid);
                 let prio = names.known(tid, time_ns).prio;
-                self.last_state
-                    .insert(tid, if task.tgid == tid { ZOMBIE } else { DEAD });
-                self.ended.push((tid, false));
+                self.ended.push(tid);
                 put(task, What::Exit { prio, group_dead });
             }
             Fact::Out { preempt } => {
                 let prev_state = match (state, preempt) {
                     (_, true) => PREEMPTED,
                     (Some(state), _) => state,
-                    (None, _) => self.last_state.get(&tid).copied().unwrap_or(ASLEEP),
+                    // perf's last record of a task is its end: the switch after it is not told
+                    (None, _) => ASLEEP,
                 };
                 let what = What::Switch {
                     prev: names.known(tid, time_ns),
@@ -359,27 +357,21 @@ impl Queue {
 
     /// A new task has this number: whoever had it is gone.
     fn number_again(&mut self, tid: i32, wants: &Wants, out: &mut Vec<Record>) {
-        if self.last_state.remove(&tid).is_some() {
-            self.ended.retain(|e| e.0 != tid);
+        if let Some(at) = self.ended.iter().position(|e| *e == tid) {
+            self.ended.swap_remove(at);
             self.gone(tid, self.told, wants, out);
         }
     }
 
-    /// Looks who of the ended is gone. With perf, those only that had ended before the records that were read last: a thread's last
-    /// switch comes after it is gone.
-    fn look_for_gone(&mut self, now: u64, perf: bool, wants: &Wants, out: &mut Vec<Record>) {
-        let mut gone = Vec::new();
-        self.ended.retain_mut(|(tid, again)| {
-            let look = *again || !perf;
-            *again = true;
-            let stays = !look || !super::super::sys::is_gone(*tid);
-            if !stays {
-                gone.push(*tid);
-            }
-            stays
-        });
+    /// Looks who of the ended is gone.
+    fn look_for_gone(&mut self, now: u64, wants: &Wants, out: &mut Vec<Record>) {
+        let (gone, ended) = self
+            .ended
+            .drain(..)
+            .partition(|tid| super::super::sys::is_gone(*tid));
+        self.ended = ended;
+        let gone: Vec<i32> = gone;
         for tid in gone {
-            self.last_state.remove(&tid);
             self.gone(tid, now, wants, out);
         }
     }

@@ -3,7 +3,7 @@
 use super::super::news::News;
 use super::super::proc;
 use super::super::sys::{self, EVENT_STOP, SYSCALL_STOP};
-use super::super::wire::Calls;
+use super::super::wire::{Calls, Kind};
 use super::calls::Call;
 use super::{Fact, Item, Tracer};
 use nix::unistd::getppid;
@@ -220,7 +220,11 @@ impl Tracer {
         };
         if !silent {
             let cpu = self.cpu_of(tid);
-            self.see(tid, cpu, ip, Fact::Made { child, flags });
+            let oom = match self.plan.wants.has(Kind::NewTask) {
+                true => proc::oom_score_adj(tid),
+                false => 0,
+            };
+            self.see(tid, cpu, ip, Fact::Made { child, flags, oom });
         }
         let early = self.early.remove(&child);
         let tracee = self.tracees.entry(child).or_insert(Tracee {
@@ -266,13 +270,25 @@ impl Tracer {
         if let Some(tracee) = self.tracees.get_mut(&tid) {
             tracee.mode = Mode::Stopped;
             tracee.silent = false;
-            tracee.rseq = 0;
         }
         const AT_EXECFN: u64 = 31;
         let filename = proc::aux(tid, AT_EXECFN).and_then(|at| self.text_at(tid, at));
         let filename = filename.unwrap_or_else(|| b"<...>".to_vec());
         let cpu = self.cpu_of(tid);
-        self.see(tid, cpu, None, Fact::Exec { filename, old });
+        let comm = match self.perf {
+            Some(_) => None,
+            None => proc::comm(tid),
+        };
+        let exec = Fact::Exec {
+            filename,
+            old,
+            comm,
+        };
+        self.see(tid, cpu, None, exec);
+        // the kernel takes it away after this stop
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.rseq = 0;
+        }
         self.resume(tid, 0);
     }
 
