@@ -124,6 +124,10 @@ impl Table {
     ///
     /// # Errors
     /// `ENOSYS`: no call has this number; `EEXIST`: it is registered with this data already; `ENOENT`: it is not.
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "only `func` gets it, a safe function: it may be called with any pointer"
+    )]
     pub fn listen_enter(
         &self,
         nr: i64,
@@ -140,6 +144,10 @@ impl Table {
     ///
     /// # Errors
     /// As [`listen_enter`](Self::listen_enter).
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "only `func` gets it, a safe function: it may be called with any pointer"
+    )]
     pub fn listen_exit(
         &self,
         nr: i64,
