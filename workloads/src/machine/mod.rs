@@ -57,7 +57,7 @@ pub(crate) use sleep::{compute, sleep, sleep_on_io};
 pub(crate) use softirq::{SoftIrq, raise_softirq, with_bh_disabled};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
 pub(crate) use tasklet::Tasklet;
-pub(crate) use timer::{Timer, jiffies, nsecs_to_jiffies};
+pub(crate) use timer::{HZ, Timer, jiffies, nsecs_to_jiffies};
 pub(crate) use wait::WaitQueue;
 pub(crate) use workqueue::{
     DelayedWork, WQ_BOUND, WQ_HIGHPRI, WQ_UNBOUND, Work, WorkFuture, Workqueue, queue_work,
