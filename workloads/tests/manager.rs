@@ -288,9 +288,10 @@ fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
     let managers = [temp.manager(), temp.manager()];
+    let names = ["sched", "syscalls", "irq", "timer", "workqueue"];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+            for name in names {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
@@ -302,11 +303,10 @@ fn several_managers_and_callers_at_once() {
         }
     });
     for manager in &managers {
-        assert!(
-            manager
-                .list()
-                .iter()
-                .all(|status| status.ops >= 30 && status.state == State::Running)
-        );
+        for name in names {
+            let status = status(manager, name);
+            assert!(status.ops >= 30, "{status:?}");
+            assert_eq!(status.state, State::Running, "{name}");
+        }
     }
 }
