@@ -141,7 +141,7 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -169,7 +169,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -233,7 +233,8 @@ fn starting_and_stopping_leaves_nothing() {
     {
         let manager = temp.manager();
         manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 2, None).unwrap();
+        manager.run("syscalls", 8, None).unwrap();
+        manager.run("process", 8, None).unwrap();
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
@@ -242,10 +243,11 @@ fn starting_and_stopping_leaves_nothing() {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
         manager.start("sched", rate).unwrap();
         manager.start("syscalls", rate).unwrap();
+        manager.start("process", rate).unwrap();
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
         manager
-            .stop(if round % 2 == 0 { "sched" } else { "syscalls" })
+            .stop(["sched", "syscalls", "process"][round as usize % 3])
             .unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
@@ -288,7 +290,7 @@ fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
     let managers = [temp.manager(), temp.manager()];
-    let names = ["sched", "syscalls", "irq", "timer", "workqueue"];
+    let names = ["sched", "syscalls", "process", "irq", "timer", "workqueue"];
     std::thread::scope(|scope| {
         for manager in &managers {
             for name in names {
