@@ -141,7 +141,16 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
+    for name in [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -229,26 +238,34 @@ fn rates_are_kept() {
 fn starting_and_stopping_leaves_nothing() {
     let _alone = alone();
     let temp = Temp::new("churn");
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     // Whatever is made once and stays.
     {
         let manager = temp.manager();
-        manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 8, None).unwrap();
-        manager.run("process", 8, None).unwrap();
+        for name in names {
+            manager.run(name, 8, None).unwrap();
+        }
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
     let manager = temp.manager();
     for round in 0..40u64 {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
-        manager.start("sched", rate).unwrap();
-        manager.start("syscalls", rate).unwrap();
-        manager.start("process", rate).unwrap();
+        for name in names {
+            manager.start(name, rate).unwrap();
+        }
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
-        manager
-            .stop(["sched", "syscalls", "process"][round as usize % 3])
-            .unwrap();
+        manager.stop(names[round as usize % names.len()]).unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
             manager.stop_all();
@@ -268,6 +285,8 @@ fn starting_and_stopping_leaves_nothing() {
     drop(manager);
     assert!(threads_become(threads));
     assert_eq!(count("/proc/self/fd"), files);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("utracefs-mm"), "{maps}");
 }
 
 #[test]
@@ -289,6 +308,16 @@ fn dropping_the_manager_stops_everything() {
 fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     let managers = [temp.manager(), temp.manager()];
     let names = ["sched", "syscalls", "process", "irq", "timer", "workqueue"];
     std::thread::scope(|scope| {
@@ -307,8 +336,10 @@ fn several_managers_and_callers_at_once() {
     for manager in &managers {
         for name in names {
             let status = status(manager, name);
-            assert!(status.ops >= 30, "{status:?}");
-            assert_eq!(status.state, State::Running, "{name}");
+            assert!(
+                status.ops >= 30 && status.state == State::Running,
+                "{status:?}"
+            );
         }
     }
 }

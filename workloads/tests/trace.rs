@@ -453,6 +453,7 @@ fn work_as_text() {
         );
         assert_eq!(line.flags, ".....");
     }
+}
 
 #[test]
 fn processes_as_text() {

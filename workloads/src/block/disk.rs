@@ -84,7 +84,7 @@ impl Number {
 
     /// Its device number.
     fn dev(&self) -> u32 {
-        MAJOR << 20 | self.0 * MINORS
+        (MAJOR << 20) | (self.0 * MINORS)
     }
 
     fn name(&self) -> &'static str {

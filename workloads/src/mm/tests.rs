@@ -90,6 +90,7 @@ fn on_kfree(_: *const (), _site: u64, ptr: *const u8) {
     push(Event::ObjectFree { ptr, cache: None });
 }
 
+#[allow(clippy::too_many_arguments)] // the event's
 fn on_cache_alloc(
     _: *const (),
     _site: u64,
