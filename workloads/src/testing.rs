@@ -13,6 +13,8 @@ pub(crate) static WAITS: Mutex<Vec<(i32, u64)>> = Mutex::new(Vec::new());
 
 #[path = "testing/kernel.rs"]
 pub(crate) mod kernel;
+#[path = "testing/net.rs"]
+pub(crate) mod net;
 
 /// The scheduler's events.
 pub(crate) mod sched {
