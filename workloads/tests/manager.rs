@@ -319,7 +319,6 @@ fn several_managers_and_callers_at_once() {
         "mm",
     ];
     let managers = [temp.manager(), temp.manager()];
-    let names = ["sched", "syscalls", "process", "irq", "timer", "workqueue"];
     std::thread::scope(|scope| {
         for manager in &managers {
             for name in names {
