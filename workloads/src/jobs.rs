@@ -28,33 +28,50 @@ pub(crate) struct Jobs {
 impl Jobs {
     /// Runs jobs as `load` hands them out; returns when the last task is gone.
     pub fn run(&self, load: &Arc<Load>) {
-        let on_empty = {
-            let load = load.clone();
-            Box::new(move || load.poke())
+        let (workload, make) = (self.workload, self.make.clone());
+        let (at_once, load_of_init) = (self.at_once, load.clone());
+        let init = async move {
+            perform(workload, make, at_once, load_of_init).await;
+            0
         };
-        let init = init(self.workload, self.make.clone(), self.at_once, load.clone());
-        let session = self.machine.boot("init", Box::pin(init), on_empty);
-        let mut rate = load.rate();
-        let mut killed = false;
-        loop {
-            let word = load.word().load(Ordering::SeqCst);
-            if session.alive() == 0 {
-                return;
-            }
-            if load.stopped() && !killed {
-                self.machine.kill(&session);
-                killed = true;
-            } else if load.rate() != rate {
-                rate = load.rate();
-                self.machine.wake_first(&session);
-            }
-            futex::wait(load.word(), word, None);
-        }
+        family(&self.machine, load, "init", Box::pin(init), true);
     }
 }
 
-/// The first task: starts the jobs when they are due and waits for them.
-async fn init(workload: &'static str, make: Make, at_once: usize, load: Arc<Load>) -> i32 {
+/// Starts a first task and waits until it and all its descendants have ended. With `ends` they end when the load is
+/// stopped.
+pub(crate) fn family(
+    machine: &Owner,
+    load: &Arc<Load>,
+    comm: &'static str,
+    first: Body,
+    ends: bool,
+) {
+    let on_empty = {
+        let load = load.clone();
+        Box::new(move || load.poke())
+    };
+    let session = machine.boot(comm, first, on_empty);
+    let mut rate = load.rate();
+    let mut killed = false;
+    loop {
+        let word = load.word().load(Ordering::SeqCst);
+        if session.alive() == 0 {
+            return;
+        }
+        if ends && load.stopped() && !killed {
+            machine.kill(&session);
+            killed = true;
+        } else if load.rate() != rate {
+            rate = load.rate();
+            machine.wake_first(&session);
+        }
+        futex::wait(load.word(), word, None);
+    }
+}
+
+/// What the first task does: starts the jobs when they are due and waits for them.
+pub(crate) async fn perform(workload: &'static str, make: Make, at_once: usize, load: Arc<Load>) {
     let mut jobs = HashSet::new();
     loop {
         if has_zombie() || jobs.len() >= at_once {
@@ -80,7 +97,6 @@ async fn init(workload: &'static str, make: Make, at_once: usize, load: Arc<Load
     while !jobs.is_empty() {
         reap(workload, &mut jobs, &load).await;
     }
-    0
 }
 
 /// Waits for a child; a job's end completes an operation, others were orphans.

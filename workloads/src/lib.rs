@@ -14,6 +14,7 @@ mod load;
 mod machine;
 mod manager;
 mod mm;
+mod net;
 mod pid;
 mod process;
 mod rng;
@@ -25,6 +26,7 @@ mod syscalls;
 mod testing;
 mod timer;
 mod workqueue;
+mod xdp;
 
 use std::io;
 use std::path::PathBuf;
@@ -53,6 +55,8 @@ pub static ALL: &[Workload] = &[
     syscalls::WORKLOAD,
     process::WORKLOAD,
     block::WORKLOAD,
+    net::WORKLOAD,
+    xdp::WORKLOAD,
     irq::WORKLOAD,
     timer::WORKLOAD,
     workqueue::WORKLOAD,

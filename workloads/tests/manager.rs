@@ -144,6 +144,7 @@ fn runs_are_exact() {
     for name in [
         "sched",
         "syscalls",
+        "process",
         "block",
         "irq",
         "timer",
@@ -177,7 +178,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -209,7 +210,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
@@ -237,12 +238,21 @@ fn rates_are_kept() {
 fn starting_and_stopping_leaves_nothing() {
     let _alone = alone();
     let temp = Temp::new("churn");
-    let names = ["sched", "syscalls", "block", "mm"];
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     // Whatever is made once and stays.
     {
         let manager = temp.manager();
         for name in names {
-            manager.run(name, 2, None).unwrap();
+            manager.run(name, 8, None).unwrap();
         }
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
@@ -298,7 +308,16 @@ fn dropping_the_manager_stops_everything() {
 fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
-    let names = ["sched", "syscalls", "block", "mm"];
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {

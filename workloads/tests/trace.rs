@@ -174,12 +174,14 @@ fn the_scheduler_as_text() {
 #[test]
 fn system_calls_as_text() {
     let _alone = alone();
-    let lines = traced("syscalls", 12, &["syscalls", "raw_syscalls"]);
-    assert!(
-        lines
-            .iter()
-            .all(|line| line.comm == "syscalls" && line.flags == ".....")
-    );
+    let mut lines = traced("syscalls", 12, &["syscalls", "raw_syscalls"]);
+    assert!(lines.iter().all(|line| line.flags == "....."));
+    let has = |part: &str| lines.iter().any(|line| line.text.contains(part));
+    assert!(has("/app\", argv: 0x"), "a program is run");
+    // the children's lines come between
+    let own = lines.first().map_or(0, |line| line.pid);
+    lines.retain(|line| line.pid == own);
+    assert!(lines.iter().all(|line| line.comm == "syscalls"));
     assert!(
         lines.len() > 12 * 4 * 4 && lines.len().is_multiple_of(4),
         "{}",
@@ -333,4 +335,157 @@ fn memory_as_text() {
     assert!(has("jobs::d_alloc+0x"));
     assert!(has(" curr=1 type=MM_ANONPAGES size=4096B"));
     assert!(has(" curr=0 type=MM_ANONPAGES size=0B"));
+}
+
+/// What stands behind `key=`, without what encloses it.
+fn function(line: &Line) -> &str {
+    line.value("function").trim()
+}
+
+#[test]
+fn interrupts_as_text() {
+    let _alone = alone();
+    let lines = traced("irq", 8, &["irq"]);
+    let of = |name: &'static str| lines.iter().filter(move |line| line.name() == name);
+    assert_eq!(of("irq_handler_entry").count(), 10);
+    for line in of("irq_handler_entry") {
+        assert_eq!(line.value("name"), "sensor");
+        let flags = line.flags.as_bytes();
+        assert_eq!((flags[0], flags[2]), (b'd', b'h'), "{}", line.flags);
+    }
+    let unhandled = of("irq_handler_exit").filter(|line| line.value("ret") == "unhandled");
+    assert_eq!(unhandled.count(), 2);
+    for line in of("tasklet_entry") {
+        assert!(
+            function(line).ends_with("irq::driver::evaluate"),
+            "{}",
+            line.text
+        );
+        let flags = line.flags.as_bytes();
+        assert_eq!((flags[0], flags[2]), (b'.', b's'), "{}", line.flags);
+    }
+    for action in ["HI", "TASKLET", "IRQ_POLL"] {
+        let is_it = |line: &&Line| line.text.ends_with(&format!("[action={action}]"));
+        for name in ["softirq_raise", "softirq_entry", "softirq_exit"] {
+            assert_eq!(of(name).filter(is_it).count(), 2, "{name} {action}");
+        }
+    }
+}
+
+#[test]
+fn timers_as_text() {
+    let _alone = alone();
+    let lines = traced("timer", 10, &["timer"]);
+    let of = |name: &'static str| lines.iter().filter(move |line| line.name() == name);
+    assert_eq!(of("timer_init").count(), 6);
+    assert_eq!(of("timer_start").count(), 14);
+    for line in of("timer_start") {
+        assert!(
+            function(line).ends_with("timer::jobs::alarm_expired"),
+            "{}",
+            line.text
+        );
+        assert_eq!(line.value("cpu"), line.cpu.to_string());
+        let number = |key| -> i64 { line.value(key).trim_matches(['[', ']']).parse().unwrap() };
+        let timeout = line
+            .text
+            .split("[timeout=")
+            .nth(1)
+            .and_then(|t| t.split(']').next());
+        let timeout: i64 = timeout.expect("a timeout").parse().unwrap();
+        assert!(
+            number("bucket_expiry") >= number("expires") && timeout > 0,
+            "{}",
+            line.text
+        );
+    }
+    let ends = |name: &'static str, end: &'static str| {
+        of(name)
+            .filter(move |line| function(line).ends_with(end))
+            .count()
+    };
+    assert_eq!(ends("timer_expire_entry", "timer::jobs::alarm_expired"), 4);
+    assert_eq!(ends("hrtimer_expire_entry", "timer::jobs::period_over"), 10);
+    assert_eq!(
+        ends("hrtimer_expire_entry", "machine::itimer::it_real_fn"),
+        6
+    );
+    assert!(ends("hrtimer_expire_entry", "machine::sleep::hrtimer_wakeup") >= 4);
+    assert!(ends("hrtimer_start", "machine::tick::tick_nohz_handler") > 0);
+    assert!(of("hrtimer_setup").any(|l| l.text.ends_with("clockid=CLOCK_MONOTONIC mode=REL")));
+    assert!(of("hrtimer_setup").any(|l| l.text.ends_with("mode=ABS|PINNED|HARD")));
+    assert!(of("tick_stop").any(|l| l.text == "tick_stop: success=1 dependency=NONE"));
+    assert_eq!(of("itimer_expire").count(), 6);
+    assert!(of("itimer_state").any(|l| l.text.ends_with("it_value=0.000000 it_interval=0.000000")));
+}
+
+#[test]
+fn work_as_text() {
+    let _alone = alone();
+    let lines = traced("workqueue", 8, &["workqueue"]);
+    let of = |name: &'static str| lines.iter().filter(move |line| line.name() == name);
+    for name in [
+        "workqueue_queue_work",
+        "workqueue_activate_work",
+        "workqueue_execute_start",
+        "workqueue_execute_end",
+    ] {
+        assert_eq!(of(name).count(), 14, "{name}");
+    }
+    let ordered: Vec<&Line> = of("workqueue_queue_work")
+        .filter(|line| line.value("workqueue") == "demo_log")
+        .collect();
+    assert_eq!(ordered.len(), 6);
+    for line in ordered {
+        assert!(
+            function(line).ends_with("workqueue::jobs::add_up"),
+            "{}",
+            line.text
+        );
+        assert!(line.text.ends_with("req_cpu=8192 cpu=-1"), "{}", line.text);
+    }
+    for line in of("workqueue_execute_start") {
+        assert!(
+            line.comm.starts_with("kworker/"),
+            "{}: {}",
+            line.comm,
+            line.text
+        );
+        assert_eq!(line.flags, ".....");
+    }
+}
+
+#[test]
+fn processes_as_text() {
+    let _alone = alone();
+    let lines = traced("process", 16, &["sched", "task", "signal"]);
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for line in &lines {
+        *count.entry(line.name()).or_default() += 1;
+    }
+    for name in ["task_newtask", "sched_process_exit", "sched_process_free"] {
+        assert_eq!(count[name], count["sched_process_fork"], "{name}");
+    }
+    assert!(count["sched_process_fork"] >= 16);
+    let of = |name: &'static str| lines.iter().filter(move |line| line.name() == name);
+    for line in of("signal_deliver").filter(|line| line.value("sig") == "10") {
+        assert_ne!(line.value("sa_handler"), "0", "{}", line.text);
+    }
+    for line in of("sched_process_exec") {
+        let comm = line.value("filename").rsplit('/').next();
+        assert_eq!(comm, Some(&*line.comm), "{}", line.text);
+        assert_eq!(line.value("pid"), line.pid.to_string(), "{}", line.text);
+    }
+    for line in of("task_rename").filter(|line| line.value("newcomm").starts_with("worker/")) {
+        assert_eq!(line.value("oldcomm"), "process", "{}", line.text);
+    }
+    let sent = of("signal_generate")
+        .filter(|line| line.value("res") == "0")
+        .count();
+    assert_eq!(of("signal_deliver").count(), sent);
+    assert_eq!(
+        of("signal_generate").count(),
+        sent + 2,
+        "two are sent twice"
+    );
 }

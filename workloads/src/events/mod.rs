@@ -5,13 +5,20 @@ pub mod block;
 pub mod exceptions;
 pub mod irq;
 pub mod kmem;
+pub mod napi;
+pub mod net;
+pub mod qdisc;
 pub mod raw_syscalls;
 pub mod sched;
 pub mod signal;
+pub mod skb;
+pub mod sock;
 pub mod syscalls;
 pub mod task;
+pub mod tcp;
 pub mod timer;
 pub mod workqueue;
+pub mod xdp;
 
 #[cfg(test)]
 mod tests;

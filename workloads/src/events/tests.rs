@@ -40,7 +40,14 @@ fn without_paths(text: &str) -> String {
 }
 
 /// Systems of which every event that Linux 6.18 has is declared. Of the others only those that a workload fires.
-const COMPLETE: &[&str] = &["irq", "raw_syscalls", "signal", "syscalls", "workqueue"];
+const COMPLETE: &[&str] = &[
+    "irq",
+    "raw_syscalls",
+    "signal",
+    "syscalls",
+    "timer",
+    "workqueue",
+];
 
 #[test]
 fn formats_are_linuxs() {

@@ -239,7 +239,10 @@ pub(super) async fn reader(sensor: Arc<Sensor>, load: Arc<Load>) -> i32 {
             break;
         };
         if result != digest(&words(op)) {
-            log::error!("message {op} of the irq workload's sensor came out wrong");
+            let number = sensor.line.get().map_or(-1, Irq::number);
+            log::error!(
+                "message {op} of the irq workload's sensor, interrupt {number}, came out wrong"
+            );
             sensor.failed.store(true, Ordering::SeqCst);
             load.poke();
             return 1;

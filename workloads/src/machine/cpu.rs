@@ -14,10 +14,12 @@ use super::softirq::{Daemon, SoftIrq};
 use super::task::{Green, state};
 use super::tasklet::Queues;
 use super::tick::Tick;
-use super::{Cpu, Machine, Request, irq_poll, process};
+use super::{ASLEEP, AWAKE, BUSY, Cpu, Machine, Request, irq_poll, process};
 use crate::events::sched::{
-    trace_sched_migrate_task, trace_sched_process_free, trace_sched_switch,
+    trace_sched_migrate_task, trace_sched_process_free, trace_sched_stat_runtime,
+    trace_sched_switch,
 };
+use crate::figures::SCHED;
 use crate::futex::{self, now_ns};
 
 /// Exit code of a task that was killed, as wait(2) reports SIGKILL.
@@ -194,7 +196,7 @@ impl Local {
         }
         let now = now_ns();
         let mut queue = cpu.queue.lock();
-        self.account_in(&mut queue, now);
+        self.account_in(&mut queue, now, 2);
         cpu.need_resched.store(false, Ordering::SeqCst);
         let mut report = 0;
         if asleep(prev) && stays(prev) {
@@ -212,6 +214,7 @@ impl Local {
                 exit_state => exit_state,
             };
         } else if !prev.is_idle() {
+            prev.waiting_since.store(now, Ordering::Relaxed);
             queue.put_back(prev.clone());
             if leave == Leave::Preempt {
                 report = state::REPORT_PREEMPTED;
@@ -224,6 +227,14 @@ impl Local {
         }
         if Arc::ptr_eq(prev, &next) {
             return;
+        }
+        if !next.is_idle() {
+            let since = next.waiting_since.load(Ordering::Relaxed);
+            let waited = now.saturating_sub(since);
+            SCHED.run_delay_ns.add(waited);
+            SCHED.waits.add(1);
+            #[cfg(test)]
+            crate::testing::WAITS.lock().push((next.pid(), waited));
         }
         // With the queue's lock held no interrupt comes, and nobody sees the switch half done.
         self.switch_event(leave == Leave::Preempt, prev, &next, report);
@@ -291,22 +302,28 @@ impl Local {
 
     /// Adds up the running task's time.
     pub(super) fn account(&self, now: u64) {
-        self.account_in(&mut self.cpu().queue.lock(), now);
+        self.account_in(&mut self.cpu().queue.lock(), now, 1);
     }
 
-    fn account_in(&self, queue: &mut RunQueue, now: u64) {
-        queue.account(now);
+    fn account_in(&self, queue: &mut RunQueue, now: u64, depth: u8) {
+        let ran = queue.account(now);
+        if ran > 0 {
+            SCHED.runtime_ns.add(ran);
+            self.atomically(depth, || trace_sched_stat_runtime(&queue.current, ran));
+        }
     }
 
     /// The idle task's turn: waits for work and switches to it. False when the machine is switched off.
     fn idle(&self) -> bool {
         let cpu = self.cpu();
+        cpu.idling.store(AWAKE, Ordering::SeqCst);
         let bell = cpu.bell.load(Ordering::SeqCst);
         self.interrupts();
         if cpu.called.swap(false, Ordering::SeqCst) && cpu.is_idle() {
             self.hard_interrupt(|| self.raise_softirq(SoftIrq::Sched));
         }
         if !cpu.is_idle() {
+            cpu.idling.store(BUSY, Ordering::SeqCst);
             self.restart_tick();
             self.schedule(&cpu.idle, Leave::Schedule);
         } else if self.machine.stop.load(Ordering::SeqCst) {
@@ -315,6 +332,8 @@ impl Local {
         } else {
             self.stop_tick();
             let next = cpu.next_event.load(Ordering::SeqCst);
+            // Whoever rings before this has changed what the wait compares.
+            cpu.idling.store(ASLEEP, Ordering::SeqCst);
             futex::wait(&cpu.bell, bell, (next < u64::MAX).then_some(next));
         }
         true

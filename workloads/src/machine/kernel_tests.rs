@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::tests::one;
 use super::*;
 use crate::events::flags::{BH_OFF, HARDIRQ, IRQS_OFF, SOFTIRQ};
-use crate::testing::kernel::{Record, follow, recorded};
+use crate::testing::kernel::{NAMES, Record, follow, recorded};
 
 /// Runs a task on a machine with these CPUs and returns its result and the events, from the machine's making to its end.
 fn run_on<F>(cpus: &[u32], body: impl FnOnce(Arc<Machine>) -> F) -> (i32, Vec<Record>)
@@ -142,7 +142,6 @@ fn softirqs_of_tasks() {
             assert_eq!(ran.load(Ordering::SeqCst), 13);
         });
         assert_eq!(ran.load(Ordering::SeqCst), 14);
-        machine.close_softirq(SoftIrq::NetRx);
         0
     });
     assert_eq!(code, 0);
@@ -322,4 +321,17 @@ fn sleeps_are_timers() {
         "the idle task was interrupted"
     );
     assert_eq!((story[1].flags, story[1].depth), (IRQS_OFF, 1));
+}
+
+#[test]
+fn every_event_is_followed() {
+    let registry = utracefs::event::registry::Registry::build(20_000).unwrap();
+    for system in ["irq", "timer", "workqueue"] {
+        let mut declared: Vec<&str> = registry.of_system(system).map(|e| &*e.name).collect();
+        let probed = |(of, name): &(&str, &'static str)| (*of == system).then_some(*name);
+        let mut probed: Vec<&str> = NAMES.iter().filter_map(probed).collect();
+        declared.sort_unstable();
+        probed.sort_unstable();
+        assert_eq!(declared, probed);
+    }
 }

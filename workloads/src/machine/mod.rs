@@ -6,11 +6,16 @@
 //! futex(2) until a timer is due or another CPU has something for it. What each step does is reported by the event that
 //! Linux has for it, on the CPU where it happens, as the task that does it.
 //!
-//! Context of the events, as the kernel has it: timers and requests of other CPUs are served in hard interrupt context,
-//! between two steps of a task or of the idle task; the preemption depth counts the locks held, one more for a
-//! waker, which must not be moved, and one more for the idle task.
+//! Context of the events, as the kernel has it: devices, timers and requests of other CPUs are served in hard interrupt
+//! context, between two steps of a task or of the idle task, and soft interrupts right after them; the preemption depth
+//! counts the locks held, one more for a waker, which must not be moved, and one more for the idle task.
 //!
-//! Locks, in this order: a pipe's, the task list's, a task's wake lock, a run queue's. No two of a kind at once.
+//! What a kernel has for those who write drivers is here, too, under its own names: interrupt lines, soft interrupts, tasklets,
+//! polling, timers of both kinds, work queues with their workers, wait queues. The machine itself uses them: a
+//! sleeping task has armed a timer of high resolution, and so have the tick and the end of a slice.
+//!
+//! Locks, in this order: a worker pool's, a work queue's, a wait queue's or pipe's, the task list's, a task's wake lock, a
+//! run queue's, a timer's, that of a CPU's timers. No two of a kind at once.
 
 mod callback;
 mod channel;
@@ -19,6 +24,7 @@ mod cpu;
 mod hrtimer;
 mod irq;
 mod irq_poll;
+mod itimer;
 #[cfg(test)]
 mod kernel_tests;
 mod pool;
@@ -38,7 +44,7 @@ mod wheel;
 mod workqueue;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -48,16 +54,17 @@ pub(crate) use channel::pipe;
 pub(crate) use context::{atomically, locked};
 pub(crate) use cpu::{current_cpu, this_cpu};
 pub(crate) use hrtimer::{Again, Hrtimer, Mode};
-pub(crate) use irq::{Handler, Irq, IrqReturn, request_irq};
+pub(crate) use irq::{Irq, IrqReturn, request_irq};
 pub(crate) use irq_poll::IrqPoll;
+pub(crate) use itimer::Itimer;
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
-pub(crate) use sleep::{compute, preempt_point, sleep, sleep_on_io};
+pub(crate) use sleep::{compute, sleep, sleep_on_io};
 pub(crate) use softirq::{SoftIrq, raise_softirq, with_bh_disabled};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
 pub(crate) use tasklet::Tasklet;
-pub(crate) use timer::{HZ, TIMER_IRQSAFE, TIMER_PINNED, Timer, jiffies, nsecs_to_jiffies};
+pub(crate) use timer::{HZ, Timer, jiffies, nsecs_to_jiffies};
 pub(crate) use wait::WaitQueue;
 pub(crate) use workqueue::{
     DelayedWork, WQ_BOUND, WQ_HIGHPRI, WQ_UNBOUND, Work, WorkFuture, Workqueue, queue_work,
@@ -94,7 +101,27 @@ pub(crate) struct Cpu {
     called: AtomicBool,
     /// Changes with every request; what the idle thread waits on.
     bell: AtomicU32,
+    /// BUSY, AWAKE or ASLEEP.
+    idling: AtomicU8,
     idle: Arc<Green>,
+}
+
+/// A CPU runs a task.
+const BUSY: u8 = 0;
+/// Its idle task looks around.
+const AWAKE: u8 = 1;
+/// It waits for the bell.
+const ASLEEP: u8 = 2;
+
+/// What a CPU was doing when its bell rang.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rung {
+    /// It ran a task, and looks when that can be interrupted.
+    Busy,
+    /// It had nothing to do and was about to look.
+    Awake,
+    /// It was woken.
+    Asleep,
 }
 
 /// Something to be done on a CPU.
@@ -300,6 +327,7 @@ impl Cpu {
             wheel: Mutex::new(Wheel::new(timer::jiffies())),
             called: AtomicBool::new(false),
             bell: AtomicU32::new(0),
+            idling: AtomicU8::new(AWAKE),
             idle,
         }
     }
@@ -313,15 +341,23 @@ impl Cpu {
         self.is_idle() && !self.interrupted.load(Ordering::SeqCst)
     }
 
-    fn request(&self, request: Request) {
+    fn request(&self, request: Request) -> Rung {
         self.requests.lock().push(request);
         self.interrupted.store(true, Ordering::SeqCst);
-        self.ring();
+        self.ring()
     }
 
     /// Makes an idle thread look around.
-    fn ring(&self) {
-        futex::poke(&self.bell);
+    fn ring(&self) -> Rung {
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        match self.idling.load(Ordering::SeqCst) {
+            BUSY => Rung::Busy,
+            AWAKE => Rung::Awake,
+            _ => {
+                futex::wake(&self.bell);
+                Rung::Asleep
+            }
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use super::hrtimer::Mode;
 use super::sleep::{Alarm, preempt_point};
 use super::task::{Body, DEFAULT_PRIO, Green, Group, Kind, Session, state};
 use crate::events::sched::{
-    trace_sched_process_exec, trace_sched_process_exit, trace_sched_process_fork,
-    trace_sched_process_wait,
+    trace_sched_prepare_exec, trace_sched_process_exec, trace_sched_process_exit,
+    trace_sched_process_fork, trace_sched_process_wait,
 };
 use crate::events::signal::{Sent, trace_signal_generate};
 use crate::pid;
@@ -297,6 +297,7 @@ pub(super) fn boot(local: &Local, session: Arc<Session>, comm: &str, body: Body)
 pub(crate) fn exec(path: &str) {
     let task = local().current();
     let name = path.rsplit('/').next().unwrap_or(path);
+    trace_sched_prepare_exec(&task, path.as_bytes(), path.as_bytes());
     task.ctx.set_comm(&name.as_bytes()[..name.len().min(15)]);
     trace_sched_process_exec(&task, task.pid(), path.as_bytes());
 }

@@ -35,12 +35,7 @@ impl RunQueue {
         }
     }
 
-    /// Tasks waiting, the running one not counted.
-    pub fn waiting(&self) -> usize {
-        self.fair.len() + self.real_time.values().map(VecDeque::len).sum::<usize>()
-    }
-
-    /// Tasks that another CPU could take over.
+    /// Tasks waiting that another CPU could take over.
     pub fn movable(&self) -> usize {
         let real_time = self.real_time.values().flatten();
         self.fair
@@ -278,9 +273,9 @@ mod tests {
         assert!(queue.preempts(&task(9, 139)), "idle yields to all");
         let first = task(1, 120);
         queue.enqueue(first.clone());
-        assert_eq!(queue.waiting(), 1);
+        assert_eq!(queue.movable(), 1);
         queue.pick(&idle, 0);
-        assert_eq!(queue.waiting(), 0);
+        assert_eq!(queue.movable(), 0);
         queue.account(5 * SLICE);
         assert!(!queue.slice_is_over(), "nobody waits");
         queue.enqueue(task(2, 120));
@@ -309,6 +304,6 @@ mod tests {
             .map(|t| t.pid())
             .collect();
         assert_eq!(stolen, [3, 2, 1]);
-        assert_eq!(queue.waiting(), 0);
+        assert_eq!(queue.movable(), 0);
     }
 }

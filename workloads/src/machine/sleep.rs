@@ -113,7 +113,7 @@ pub(super) fn resched_point(leave: Leave) -> impl Future<Output = ()> {
 }
 
 /// The end of a section that must not be preempted: if it woke someone more urgent, that one runs now. For tasks.
-pub(crate) fn preempt_point() -> impl Future<Output = ()> {
+pub(super) fn preempt_point() -> impl Future<Output = ()> {
     leave_once(|| local().need_resched().then_some(Leave::Preempt))
 }
 

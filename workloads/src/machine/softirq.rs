@@ -71,18 +71,13 @@ impl Machine {
     /// Says what a soft interrupt does from now on. The machine lives as long as somebody uses it: an action must not keep it.
     /// HI, TASKLET, TIMER, IRQ_POLL and SCHED are the machine's own.
     pub fn open_softirq(&self, vec: SoftIrq, action: Action) {
-        self.softirqs.set(vec, Some(action));
-    }
-
-    /// It does nothing any more.
-    pub fn close_softirq(&self, vec: SoftIrq) {
-        self.softirqs.set(vec, None);
+        self.softirqs.set(vec, action);
     }
 }
 
 impl Actions {
-    fn set(&self, vec: SoftIrq, action: Option<Action>) {
-        let before = std::mem::replace(&mut *self.0[vec as usize].lock(), action);
+    fn set(&self, vec: SoftIrq, action: Action) {
+        let before = self.0[vec as usize].lock().replace(action);
         drop(before);
     }
 

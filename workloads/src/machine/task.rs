@@ -77,6 +77,8 @@ pub struct Green {
     pub(super) vruntime: AtomicI64,
     /// Time on CPU in all, ns.
     pub(super) runtime: AtomicU64,
+    /// Since when it waits for its CPU (ns, CLOCK_MONOTONIC), if it does.
+    pub(super) waiting_since: AtomicU64,
     /// Also woken by the end of a child, whatever it sleeps for: as by a handler of SIGCHLD.
     pub(super) wants_sigchld: AtomicBool,
     body: Mutex<Option<Body>>,
@@ -106,6 +108,7 @@ impl Green {
             wake_lock: Mutex::new(()),
             vruntime: AtomicI64::new(0),
             runtime: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(0),
             wants_sigchld: AtomicBool::new(false),
             body: Mutex::new(body),
             kind,

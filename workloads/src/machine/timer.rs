@@ -18,8 +18,6 @@ pub(crate) const HZ: u64 = 250;
 /// A jiffy, ns.
 pub(super) const TICK_NS: u64 = 1_000_000_000 / HZ;
 
-/// Runs on the CPU that it was started on and nowhere else.
-pub(crate) const TIMER_PINNED: u32 = 0x0010_0000;
 /// Its function is called with interrupts off.
 pub(crate) const TIMER_IRQSAFE: u32 = 0x0020_0000;
 /// Where the bucket's number stands in a timer's flags.
@@ -59,7 +57,7 @@ impl Timer {
         Timer::with_flags(function, data, 0)
     }
 
-    /// The same with `TIMER_PINNED`, `TIMER_IRQSAFE` or both.
+    /// The same with `TIMER_IRQSAFE`.
     pub fn with_flags<T: Send + Sync + 'static>(function: fn(&T), data: T, flags: u32) -> Timer {
         let timer = Timer(Arc::new(Inner {
             callback: Callback::new(function, data),

@@ -160,14 +160,6 @@ impl DelayedWork {
         DelayedWork::with(Work::new(function, data))
     }
 
-    /// As `Work::new_async`.
-    pub fn new_async<T: Send + Sync + 'static>(
-        function: fn(&T) -> WorkFuture,
-        data: T,
-    ) -> DelayedWork {
-        DelayedWork::with(Work::new_async(function, data))
-    }
-
     fn with(work: Work) -> DelayedWork {
         let to = Arc::default();
         let data = (work.clone(), Arc::clone(&to));

@@ -134,7 +134,11 @@ async fn after_a_while(mut rng: Rng, queue: &Workqueue) -> bool {
     let sum = Sum::new(rng.within(100..1_000));
     let work = DelayedWork::new(add_up, sum.clone());
     let (begin, delay) = (jiffies(), rng.within(1..4));
-    let queued = work.queue(queue, delay) && !work.queue(queue, delay);
+    let mut start = || match rng.next() % 2 {
+        0 => work.queue(queue, delay),
+        _ => work.queue_on(current_cpu(), queue, delay),
+    };
+    let queued = start() && work.work().is_pending() && !start();
     work.work().flush().await;
     queued && jiffies() > begin + delay && sum.value() == sum_to(sum.steps)
 }
