@@ -141,7 +141,7 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -169,7 +169,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -201,7 +201,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
@@ -290,7 +290,7 @@ fn several_managers_and_callers_at_once() {
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
+            for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
