@@ -41,7 +41,7 @@ fn on_and_off() {
 
 fn a_tree() {
     // processes that exist already, with children and threads, one of them an orphan
-    let script = "(cat & cat & wait) & (setsid sh -c 'echo $$; exec cat' &) ; cat /dev/null; read x; cat /nonexistent/$x";
+    let script = "(cat & cat & wait) & (setsid sh -c 'echo $$; exec sleep 1000' &) ; cat /dev/null; read x; cat /nonexistent/$x";
     let mut run = Run::start(&[], &words(&["sh", "-c", script]), "");
     let orphan: i32 = run.line().parse().expect("a number");
     super::daemon::wait_until("the orphan is the tracer's", || {
@@ -55,6 +55,9 @@ fn a_tree() {
     assert_eq!(run.want(OPENAT), []);
     run.put("x");
     drop(run.stdin.take());
+    let _ = run.child.wait().expect("a status");
+    let orphan = nix::unistd::Pid::from_raw(orphan);
+    nix::sys::signal::kill(orphan, nix::sys::signal::Signal::SIGKILL).expect("kill");
     run.end();
     assert!(opens(&run.records).contains(&("/nonexistent/x".into(), -2)));
 }

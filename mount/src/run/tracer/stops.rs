@@ -100,7 +100,7 @@ impl Tracer {
     }
 
     fn command_stops(&mut self, tid: i32) {
-        if tid == self.command && !self.command_stopped {
+        if tid == self.command {
             self.command_stopped = true;
             self.teller.tell(&News::Stopped);
         }
@@ -131,7 +131,9 @@ impl Tracer {
 
     /// A task that we are attached to stands still.
     fn on_stop(&mut self, tid: i32, signal: c_int, event: c_int) {
+        let mut listened = false;
         if let Some(tracee) = self.tracees.get_mut(&tid) {
+            listened = tracee.mode == Mode::Listening;
             tracee.mode = Mode::Stopped;
             #[cfg(target_arch = "x86_64")]
             if tracee.injection.is_some() {
@@ -150,7 +152,7 @@ impl Tracer {
         match (event, signal) {
             (0, SYSCALL_STOP) => self.on_call(tid),
             (0, signal) => self.on_signal(tid, signal),
-            (EVENT_STOP, signal) if is_stop_signal(signal) => self.on_group_stop(tid),
+            (EVENT_STOP, signal) if is_stop_signal(signal) => self.on_group_stop(tid, !listened),
             (EVENT_STOP, _) => {
                 self.mark(tid, false);
                 self.resume(tid, 0);
@@ -194,10 +196,13 @@ impl Tracer {
         });
     }
 
-    fn on_group_stop(&mut self, tid: i32) {
+    /// `new`: not the same stop once more, because it was interrupted.
+    fn on_group_stop(&mut self, tid: i32, new: bool) {
         self.mark(tid, true);
-        if !self.plan.attach && self.tracees.get(&tid).is_some_and(|t| t.filter.is_none()) {
+        if new {
             self.command_stops(tid);
+        }
+        if !self.plan.attach && self.tracees.get(&tid).is_some_and(|t| t.filter.is_none()) {
             return self.let_go(tid, 0);
         }
         if sys::plain(libc::PTRACE_LISTEN, tid, 0).is_ok()
@@ -205,7 +210,6 @@ impl Tracer {
         {
             tracee.mode = Mode::Listening;
         }
-        self.command_stops(tid);
     }
 
     fn on_fork(&mut self, tid: i32) {
