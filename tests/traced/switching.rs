@@ -9,6 +9,7 @@ pub const TESTS: &[Test] = &[
     ("switching::perf_late", perf_late),
     ("switching::storm", storm),
     ("switching::filter", filter),
+    ("switching::debugged", debugged),
 ];
 
 fn on_and_off() {
@@ -134,4 +135,32 @@ fn filter() {
             assert_eq!(all.iter().filter(|o| o.0 == "/proc/self/stat").count(), 50);
         }
     }
+}
+
+fn debugged() {
+    let inner = words(&[
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "sh",
+        "-c",
+        "cat /dev/null; exit 7",
+    ]);
+    if std::process::Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_err()
+    {
+        println!("strace is not installed");
+        return;
+    }
+    for wanted in ["", OPENAT, "Exec"] {
+        let options = &["--no-filter", "--detach-debugged"];
+        let (status, _) = Run::whole(options, &inner, wanted);
+        assert_eq!(status.code(), Some(7), "{wanted}");
+    }
+    // without the option it cannot work
+    let (status, _) = Run::whole(&["--no-filter"], &inner, OPENAT);
+    assert_eq!(status.code(), Some(1));
 }

@@ -110,9 +110,14 @@ impl Tracer {
         let tracee = self.tracees.remove(&tid);
         self.early.remove(&tid);
         self.let_go_of_holders(tid);
-        if tracee.is_some_and(|t| !t.silent) && self.plan.exit_stop {
-            // the end was seen at its stop, or it was killed and had none
-            self.end_without_stop(tid);
+        // the end was seen at its stop, or it was killed and had none
+        let seen = self.ends_seen.remove(&tid);
+        if self.plan.exit_stop {
+            if !seen && tracee.is_some_and(|t| !t.silent) {
+                self.see(tid, None, None, Fact::Ends);
+            }
+        } else if tracee.is_some() && self.perf.is_none() {
+            self.see(tid, None, None, Fact::Gone);
         }
         if tid == self.command {
             self.report(true);
@@ -120,12 +125,6 @@ impl Tracer {
                 link.push_all(super::LAST_WORD);
             }
             self.teller.tell(&News::Ended(status));
-        }
-    }
-
-    fn end_without_stop(&mut self, tid: i32) {
-        if !self.ends_seen.remove(&tid) {
-            self.see(tid, None, None, Fact::Ends);
         }
     }
 
