@@ -9,6 +9,7 @@ pub const TESTS: &[Test] = &[
     ("switching::perf_late", perf_late),
     ("switching::storm", storm),
     ("switching::filter", filter),
+    ("switching::debugged", debugged),
 ];
 
 fn on_and_off() {
@@ -41,7 +42,7 @@ fn on_and_off() {
 
 fn a_tree() {
     // processes that exist already, with children and threads, one of them an orphan
-    let script = "(cat & cat & wait) & (setsid sh -c 'echo $$; exec cat' &) ; cat /dev/null; read x; cat /nonexistent/$x";
+    let script = "(cat & cat & wait) & (setsid sh -c 'echo $$; exec sleep 1000' &) ; cat /dev/null; read x; cat /nonexistent/$x";
     let mut run = Run::start(&[], &words(&["sh", "-c", script]), "");
     let orphan: i32 = run.line().parse().expect("a number");
     super::daemon::wait_until("the orphan is the tracer's", || {
@@ -55,6 +56,9 @@ fn a_tree() {
     assert_eq!(run.want(OPENAT), []);
     run.put("x");
     drop(run.stdin.take());
+    let _ = run.child.wait().expect("a status");
+    let orphan = nix::unistd::Pid::from_raw(orphan);
+    nix::sys::signal::kill(orphan, nix::sys::signal::Signal::SIGKILL).expect("kill");
     run.end();
     assert!(opens(&run.records).contains(&("/nonexistent/x".into(), -2)));
 }
@@ -131,4 +135,32 @@ fn filter() {
             assert_eq!(all.iter().filter(|o| o.0 == "/proc/self/stat").count(), 50);
         }
     }
+}
+
+fn debugged() {
+    let inner = words(&[
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "sh",
+        "-c",
+        "cat /dev/null; exit 7",
+    ]);
+    if std::process::Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_err()
+    {
+        println!("strace is not installed");
+        return;
+    }
+    for wanted in ["", OPENAT, "Exec"] {
+        let options = &["--no-filter", "--detach-debugged"];
+        let (status, _) = Run::whole(options, &inner, wanted);
+        assert_eq!(status.code(), Some(7), "{wanted}");
+    }
+    // without the option it cannot work
+    let (status, _) = Run::whole(&["--no-filter"], &inner, OPENAT);
+    assert_eq!(status.code(), Some(1));
 }

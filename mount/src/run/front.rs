@@ -110,8 +110,12 @@ impl Front {
     /// Stops this process as the command has stopped. Woken by the shell, it wakes the command if that has not heard of it, being
     /// in a process group of its own.
     fn stop_too(&self) {
-        let _ = kill(getpid(), Signal::SIGSTOP);
         let Some(command) = self.command else { return };
+        // it may have gone on meanwhile; if it does so from here on, the tracer wakes us
+        if !is_stopped(command) {
+            return;
+        }
+        let _ = kill(getpid(), Signal::SIGSTOP);
         match getpgid(Some(command)) {
             Ok(group) if group != getpgrp() => {
                 let _ = killpg(group, Signal::SIGCONT);

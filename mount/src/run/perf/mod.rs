@@ -42,7 +42,6 @@ struct Attr {
 
 /// Bits of the attribute's flags.
 mod flag {
-    pub const DISABLED: u64 = 1;
     pub const INHERIT: u64 = 1 << 1;
     pub const EXCLUDE_KERNEL: u64 = 1 << 5;
     pub const EXCLUDE_HV: u64 = 1 << 6;
@@ -76,7 +75,7 @@ fn attr(switches: bool, ring_bytes: usize) -> Attr {
     }
 }
 
-fn open(attr: &Attr, tid: i32, cpu: i32) -> io::Result<OwnedFd> {
+fn open(attr: &Attr, tid: i32, cpu: i32, group: i32) -> io::Result<OwnedFd> {
     const CLOEXEC: libc::c_ulong = 8;
     // SAFETY: the kernel reads `size` bytes of the attribute
     let fd = unsafe {
@@ -85,7 +84,7 @@ fn open(attr: &Attr, tid: i32, cpu: i32) -> io::Result<OwnedFd> {
             std::ptr::from_ref(attr),
             tid,
             cpu,
-            -1,
+            group,
             CLOEXEC,
         )
     };
@@ -96,14 +95,17 @@ fn open(attr: &Attr, tid: i32, cpu: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Whether it is allowed.
+/// Whether it is allowed. No event is made: the first one of a machine makes all its CPUs stand still for a moment.
 ///
 /// # Errors
 /// What perf_event_open(2) says: EACCES, EPERM or ENOSYS.
 pub fn probe() -> io::Result<()> {
-    let mut a = attr(true, 4096);
-    a.flags |= flag::DISABLED;
-    open(&a, 0, -1).map(drop)
+    // looked at after the permission: no such descriptor
+    const NO_GROUP: i32 = i32::MAX;
+    match open(&attr(true, 4096), 0, -1, NO_GROUP) {
+        Err(e) if e.raw_os_error() != Some(libc::EBADF) => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// The events and their rings.
@@ -158,7 +160,7 @@ impl Perf {
         for cpu in 0..cpus as i32 {
             let made = Ring::largest(&PAGES, |bytes| {
                 self.attr.wakeup = (bytes / 2) as u32;
-                open(&self.attr, tid, cpu)
+                open(&self.attr, tid, cpu, -1)
             });
             match made {
                 Ok(ring) => self.rings.push(ring.on(cpu)),
@@ -189,7 +191,7 @@ impl Perf {
             }
             new += 1;
             for ring in &self.rings {
-                let Ok(event) = open(&self.attr, *tid, ring.cpu()) else {
+                let Ok(event) = open(&self.attr, *tid, ring.cpu(), -1) else {
                     break;
                 };
                 const SET_OUTPUT: libc::c_ulong = 0x2405;

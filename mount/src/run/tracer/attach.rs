@@ -95,6 +95,7 @@ impl Tracer {
         loop {
             let mut new = false;
             for (tid, tgid) in self.tree() {
+                self.queue.names.found(tid, tgid);
                 if self.tracees.contains_key(&tid) || self.early.contains_key(&tid) {
                     continue;
                 }
@@ -107,7 +108,6 @@ impl Tracer {
                 let mut tracee = Tracee::new(options);
                 tracee.silent = self.at_gate && tid == self.command;
                 self.tracees.insert(tid, tracee);
-                self.queue.names.found(tid, tgid);
                 let _ = sys::plain(libc::PTRACE_INTERRUPT, tid, 0);
             }
             if !new {

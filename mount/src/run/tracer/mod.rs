@@ -37,8 +37,9 @@ pub use queue::{Fact, Item};
 
 /// How long records may lie here before they are sent.
 const SEND_AFTER: u64 = 10_000_000;
-/// How often the rings are looked at while little happens.
+/// How often the rings are looked at while little happens, and while nothing does.
 const RING_LOOK: u64 = 20_000_000;
+const RING_LOOK_IDLE: u64 = 160_000_000;
 /// Records that are sent together.
 const BATCH: usize = 512;
 /// Stops that are handled before the daemon is listened to again.
@@ -57,6 +58,7 @@ pub struct Tracer {
     settings: Settings,
     command: i32,
     front: Pid,
+    front_gone: bool,
     me: i32,
     plan: Plan,
     tracees: HashMap<i32, stops::Tracee>,
@@ -73,6 +75,7 @@ pub struct Tracer {
     perf: Option<Perf>,
     perf_refused: Option<String>,
     looked_at_rings: u64,
+    look_again_after: u64,
     /// The command has not become the program yet.
     at_gate: bool,
     command_stopped: bool,
@@ -135,6 +138,7 @@ impl Tracer {
             settings,
             command,
             front,
+            front_gone: false,
             me: getpid().as_raw(),
             plan: Plan::nothing(),
             tracees: HashMap::new(),
@@ -147,6 +151,7 @@ impl Tracer {
             perf: None,
             perf_refused: None,
             looked_at_rings: 0,
+            look_again_after: RING_LOOK,
             at_gate: true,
             command_stopped: false,
             said: Vec::new(),
@@ -215,6 +220,10 @@ impl Tracer {
             fds.push(pollfd(link.as_fd().as_raw_fd(), libc::POLLIN | out));
         }
         let with_link = fds.len();
+        if !self.front_gone {
+            // nothing to read: an error when the other end is closed
+            fds.push(pollfd(self.teller.fd().as_raw_fd(), 0));
+        }
         if let Some(perf) = &self.perf {
             fds.extend(perf.fds().into_iter().map(|fd| pollfd(fd, libc::POLLIN)));
         }
@@ -235,6 +244,13 @@ impl Tracer {
             return;
         }
         for fd in &fds[with_link..] {
+            if fd.fd == self.teller.fd().as_raw_fd() {
+                self.front_gone = fd.revents != 0;
+                if self.front_gone {
+                    self.hang_up();
+                }
+                continue;
+            }
             if fd.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
                 && let Some(perf) = &mut self.perf
             {
@@ -250,11 +266,25 @@ impl Tracer {
         }
     }
 
+    /// Nobody is there any more to continue a command that is stopped: as when a terminal is closed.
+    fn hang_up(&self) {
+        if !self.command_stopped {
+            return;
+        }
+        if let Ok(group) = nix::unistd::getpgid(Some(Pid::from_raw(self.command))) {
+            let _ = nix::sys::signal::killpg(group, Signal::SIGHUP);
+            let _ = nix::sys::signal::killpg(group, Signal::SIGCONT);
+        }
+    }
+
     /// Nanoseconds until something is to be done if nothing happens.
     fn until_next(&self) -> Option<u64> {
         let now = sys::now();
         let send = self.waiting_since.map(|since| since + SEND_AFTER);
-        let look = self.perf.as_ref().map(|_| self.looked_at_rings + RING_LOOK);
+        let look = self
+            .perf
+            .as_ref()
+            .map(|_| self.looked_at_rings + self.look_again_after);
         let adopt = self
             .early
             .values()
@@ -262,7 +292,7 @@ impl Tracer {
             .min();
         // without perf somebody else's wait ends a process, which nothing tells
         let gone = (self.plan.wants.has(Kind::Free) && self.queue.has_ended())
-            .then_some(self.looked_at_rings + RING_LOOK);
+            .then_some(self.looked_at_rings + self.look_again_after);
         let next = [send, look, adopt, gone].into_iter().flatten().min()?;
         Some(next.saturating_sub(now))
     }
@@ -313,6 +343,10 @@ impl Tracer {
             }
         }
         self.looked_at_rings = time;
+        self.look_again_after = match self.queue.is_empty() {
+            true => (self.look_again_after * 2).min(RING_LOOK_IDLE),
+            false => RING_LOOK,
+        };
         self.waiting_since = None;
         let until = if with_perf { time } else { u64::MAX };
         self.queue

@@ -5,6 +5,9 @@ use super::super::wire::{Kind, Known, Record, Sent, Wants, What, Who};
 use super::names::Names;
 use std::collections::HashMap;
 
+#[cfg(test)]
+mod tests;
+
 /// prev_state of sched_switch (include/linux/sched.h): asleep, and nothing tells whether interruptibly (S|D).
 const ASLEEP: u32 = 3;
 /// … stopped by a signal.
@@ -50,6 +53,8 @@ pub enum Fact {
     },
     /// The task ends.
     Ends,
+    /// The task has ended, which nobody wants to know: its name is of no use any more.
+    Gone,
     /// The task leaves its CPU.
     Out { preempt: bool },
     /// The task comes to a CPU.
@@ -73,6 +78,9 @@ pub struct Item {
     pub fact: Fact,
 }
 
+/// When a task has left which CPU.
+type Left = (u64, Option<u32>);
+
 /// The facts, and what they are told with.
 #[derive(Default)]
 pub struct Queue {
@@ -83,6 +91,8 @@ pub struct Queue {
     ended: Vec<i32>,
     /// The latest time that has been told.
     told: u64,
+    /// Tasks that have been told to have left their CPUs: a stop may still be seen of which that was part.
+    away: HashMap<i32, Left>,
 }
 
 impl Queue {
@@ -110,6 +120,7 @@ impl Queue {
     pub fn forget_all(&mut self) {
         self.names.clear();
         self.ended.clear();
+        self.away.clear();
     }
 
     /// Tells everything up to a time, in order. With perf, what was seen at a stop gets time and CPU of the switch that came with
@@ -125,6 +136,15 @@ impl Queue {
         let rest = self.items.split_off(later);
         let items = std::mem::replace(&mut self.items, rest);
         for (i, item) in items.into_iter().enumerate() {
+            match item.fact {
+                Fact::Out { preempt: false } => {
+                    self.away.insert(item.tid, (item.time, item.cpu));
+                }
+                Fact::Out { .. } | Fact::In | Fact::Ends => {
+                    self.away.remove(&item.tid);
+                }
+                _ => {}
+            }
             self.complete(item, states.get(&i).copied(), perf, wants, out);
         }
         self.look_for_gone(until, wants, out);
@@ -132,8 +152,9 @@ impl Queue {
 
     /// Puts what was seen at a stop to the switch of that stop. Returns the states of the switches that were such, by place.
     fn at_their_switches(&mut self) -> HashMap<usize, u32> {
-        // of each task: where it has left its CPU and not come back
-        let mut away: HashMap<i32, usize> = HashMap::new();
+        // of each task that has left its CPU and not come back: which item says so, if it has not been told
+        let mut away: HashMap<i32, (Option<usize>, Left)> = HashMap::new();
+        away.extend(self.away.iter().map(|(tid, left)| (*tid, (None, *left))));
         let mut forks: HashMap<i32, u64> = HashMap::new();
         let mut state_of: HashMap<usize, u32> = HashMap::new();
         let mut order: Vec<(u64, u8)> = Vec::with_capacity(self.items.len());
@@ -142,7 +163,7 @@ impl Queue {
             let (tid, mut place) = (item.tid, (item.time, 1));
             match (&item.fact, item.stop) {
                 (Fact::Out { preempt: false }, _) => {
-                    away.insert(tid, i);
+                    away.insert(tid, (Some(i), (item.time, item.cpu)));
                 }
                 (Fact::Out { .. } | Fact::In, _) => {
                     away.remove(&tid);
@@ -151,11 +172,12 @@ impl Queue {
                     forks.insert(*child, item.time);
                 }
                 (_, Some(group)) => {
-                    if let Some(&left) = away.get(&tid) {
-                        state_of.insert(left, if group { STOPPED } else { TRACED });
-                        place = (self.items[left].time, 0);
-                        let cpu = self.items[left].cpu;
-                        self.items[i].cpu = cpu;
+                    if let Some((here, (time, cpu))) = away.get(&tid) {
+                        place = (*time, 0);
+                        self.items[i].cpu = *cpu;
+                        if let Some(here) = here {
+                            state_of.insert(*here, if group { STOPPED } else { TRACED });
+                        }
                     }
                     if let Fact::Made { child, .. } = &self.items[i].fact
                         && let Some(time) = forks.get(child)
@@ -222,6 +244,7 @@ impl Queue {
         };
         match item.fact {
             Fact::Stop => {}
+            Fact::Gone => names.forget(tid),
             Fact::Plain(what) => put(task, what),
             Fact::Made { child, flags, oom } => {
                 if !perf {

@@ -100,7 +100,7 @@ impl Tracer {
     }
 
     fn command_stops(&mut self, tid: i32) {
-        if tid == self.command && !self.command_stopped {
+        if tid == self.command {
             self.command_stopped = true;
             self.teller.tell(&News::Stopped);
         }
@@ -110,9 +110,14 @@ impl Tracer {
         let tracee = self.tracees.remove(&tid);
         self.early.remove(&tid);
         self.let_go_of_holders(tid);
-        if tracee.is_some_and(|t| !t.silent) && self.plan.exit_stop {
-            // the end was seen at its stop, or it was killed and had none
-            self.end_without_stop(tid);
+        // the end was seen at its stop, or it was killed and had none
+        let seen = self.ends_seen.remove(&tid);
+        if self.plan.exit_stop {
+            if !seen && tracee.is_some_and(|t| !t.silent) {
+                self.see(tid, None, None, Fact::Ends);
+            }
+        } else if tracee.is_some() && self.perf.is_none() {
+            self.see(tid, None, None, Fact::Gone);
         }
         if tid == self.command {
             self.report(true);
@@ -123,15 +128,11 @@ impl Tracer {
         }
     }
 
-    fn end_without_stop(&mut self, tid: i32) {
-        if !self.ends_seen.remove(&tid) {
-            self.see(tid, None, None, Fact::Ends);
-        }
-    }
-
     /// A task that we are attached to stands still.
     fn on_stop(&mut self, tid: i32, signal: c_int, event: c_int) {
+        let mut listened = false;
         if let Some(tracee) = self.tracees.get_mut(&tid) {
+            listened = tracee.mode == Mode::Listening;
             tracee.mode = Mode::Stopped;
             #[cfg(target_arch = "x86_64")]
             if tracee.injection.is_some() {
@@ -150,7 +151,7 @@ impl Tracer {
         match (event, signal) {
             (0, SYSCALL_STOP) => self.on_call(tid),
             (0, signal) => self.on_signal(tid, signal),
-            (EVENT_STOP, signal) if is_stop_signal(signal) => self.on_group_stop(tid),
+            (EVENT_STOP, signal) if is_stop_signal(signal) => self.on_group_stop(tid, !listened),
             (EVENT_STOP, _) => {
                 self.mark(tid, false);
                 self.resume(tid, 0);
@@ -194,10 +195,13 @@ impl Tracer {
         });
     }
 
-    fn on_group_stop(&mut self, tid: i32) {
+    /// `new`: not the same stop once more, because it was interrupted.
+    fn on_group_stop(&mut self, tid: i32, new: bool) {
         self.mark(tid, true);
-        if !self.plan.attach && self.tracees.get(&tid).is_some_and(|t| t.filter.is_none()) {
+        if new {
             self.command_stops(tid);
+        }
+        if !self.plan.attach && self.tracees.get(&tid).is_some_and(|t| t.filter.is_none()) {
             return self.let_go(tid, 0);
         }
         if sys::plain(libc::PTRACE_LISTEN, tid, 0).is_ok()
@@ -205,7 +209,6 @@ impl Tracer {
         {
             tracee.mode = Mode::Listening;
         }
-        self.command_stops(tid);
     }
 
     fn on_fork(&mut self, tid: i32) {
