@@ -214,7 +214,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
