@@ -8,6 +8,9 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
+/// Every wait for a CPU as the scheduler has measured it, with the task's pid.
+pub(crate) static WAITS: Mutex<Vec<(i32, u64)>> = Mutex::new(Vec::new());
+
 #[path = "testing/kernel.rs"]
 pub(crate) mod kernel;
 #[path = "testing/net.rs"]

@@ -141,7 +141,17 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
+    for name in [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "xdp",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -169,7 +179,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
+    for name in ["sched", "syscalls", "process", "irq", "timer", "workqueue"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -201,7 +211,7 @@ fn rates_are_kept() {
             "{name}: {rate} instead of {expected}"
         );
     };
-    for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
+    for name in ["sched", "syscalls", "irq", "timer", "workqueue"] {
         manager.start(name, Some(40.0)).unwrap();
         assert_eq!(status(&manager, name).state, State::Running);
         measure(name, 40.0);
@@ -229,24 +239,34 @@ fn rates_are_kept() {
 fn starting_and_stopping_leaves_nothing() {
     let _alone = alone();
     let temp = Temp::new("churn");
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     // Whatever is made once and stays.
     {
         let manager = temp.manager();
-        manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 2, None).unwrap();
+        for name in names {
+            manager.run(name, 8, None).unwrap();
+        }
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
     let manager = temp.manager();
     for round in 0..40u64 {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
-        manager.start("sched", rate).unwrap();
-        manager.start("syscalls", rate).unwrap();
+        for name in names {
+            manager.start(name, rate).unwrap();
+        }
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
-        manager
-            .stop(if round % 2 == 0 { "sched" } else { "syscalls" })
-            .unwrap();
+        manager.stop(names[round as usize % names.len()]).unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
             manager.stop_all();
@@ -266,6 +286,8 @@ fn starting_and_stopping_leaves_nothing() {
     drop(manager);
     assert!(threads_become(threads));
     assert_eq!(count("/proc/self/fd"), files);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("utracefs-mm"), "{maps}");
 }
 
 #[test]
@@ -287,10 +309,21 @@ fn dropping_the_manager_stops_everything() {
 fn several_managers_and_callers_at_once() {
     let _alone = alone();
     let temp = Temp::new("several");
+    let names = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "xdp",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls", "irq", "timer", "workqueue", "xdp"] {
+            for name in names {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
@@ -302,11 +335,12 @@ fn several_managers_and_callers_at_once() {
         }
     });
     for manager in &managers {
-        assert!(
-            manager
-                .list()
-                .iter()
-                .all(|status| status.ops >= 30 && status.state == State::Running)
-        );
+        for name in names {
+            let status = status(manager, name);
+            assert!(
+                status.ops >= 30 && status.state == State::Running,
+                "{status:?}"
+            );
+        }
     }
 }

@@ -26,11 +26,14 @@ pub(super) struct Device {
     machine: Arc<Machine>,
     irq: OnceLock<Irq>,
     ring: Mutex<Ring>,
-    /// Done, by the CPU that wants to hear of it, with 0 or an errno below 0.
-    done: Box<[Mutex<VecDeque<(Request, i32)>>]>,
+    /// Done, by the CPU that wants to hear of it.
+    done: Box<[Mutex<Done>]>,
     bell: AtomicU32,
     off: AtomicBool,
 }
+
+/// Requests with 0 or an errno below 0.
+type Done = VecDeque<(Request, i32)>;
 
 #[derive(Default)]
 struct Ring {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -23,8 +23,8 @@ use crate::events::block::{
 use crate::figures::BLOCK;
 use crate::futex::{self, now_ns};
 use crate::machine::{
-    IrqReturn, Owner, SoftIrq, WQ_HIGHPRI, Work, Workqueue, current_cpu, locked, queue_work,
-    raise_softirq, request_irq,
+    HZ, IrqReturn, Owner, SoftIrq, Timer, WQ_HIGHPRI, Work, Workqueue, current_cpu, jiffies,
+    locked, queue_work, raise_softirq, request_irq,
 };
 
 /// Of the numbers for local use (Documentation/admin-guide/devices.txt).
@@ -35,6 +35,9 @@ const MINORS: u32 = 16;
 const NAMES: [&str; 8] = ["uda", "udb", "udc", "udd", "ude", "udf", "udg", "udh"];
 /// A plug with so many requests is emptied before the next one.
 const MOST_PLUGGED: usize = 32;
+
+/// How long a request may take before somebody looks after it, s.
+const TIMEOUT_S: u64 = 30;
 
 /// Disks in use, by bit.
 static IN_USE: Mutex<u32> = Mutex::new(0);
@@ -52,6 +55,10 @@ pub(super) struct Disk {
     thread: Mutex<Option<JoinHandle<()>>>,
     kblockd: Workqueue,
     run: Work,
+    /// Watches over the requests that the device has.
+    timeout: Timer,
+    /// When the device was given something or was done with something last, ns.
+    progress: AtomicU64,
     /// Requests that were made and are not done.
     outstanding: AtomicUsize,
     /// Changes when there are none left.
@@ -77,7 +84,7 @@ impl Number {
 
     /// Its device number.
     fn dev(&self) -> u32 {
-        MAJOR << 20 | self.0 * MINORS
+        (MAJOR << 20) | (self.0 * MINORS)
     }
 
     fn name(&self) -> &'static str {
@@ -112,6 +119,8 @@ impl Disk {
             thread: Mutex::new(None),
             kblockd: Workqueue::new("kblockd", WQ_HIGHPRI),
             run: Work::new(blk_mq_run_work_fn, this.clone()),
+            timeout: Timer::new(blk_rq_timed_out_timer, this.clone()),
+            progress: AtomicU64::new(0),
             outstanding: AtomicUsize::new(0),
             bell: AtomicU32::new(0),
         });
@@ -304,7 +313,16 @@ impl Disk {
             };
             request.issued = now_ns();
             trace_block_rq_issue(&request.io);
+            self.progress.store(request.issued, SeqCst);
+            self.watch();
             self.device.start(request);
+        }
+    }
+
+    /// Has the timer look after the requests, if it does not already.
+    fn watch(&self) {
+        if !self.timeout.is_pending() {
+            self.timeout.mod_timer(jiffies() + TIMEOUT_S * HZ);
         }
     }
 
@@ -320,7 +338,9 @@ impl Disk {
 
     /// In soft interrupt context: tells who waits, and goes on.
     fn complete(&self, request: &Request, error: i32) {
-        let latency = now_ns() - request.issued;
+        let now = now_ns();
+        let latency = now - request.issued;
+        self.progress.store(now, SeqCst);
         BLOCK.requests.add(1);
         BLOCK.latency_ns.add(latency);
         #[cfg(test)]
@@ -347,6 +367,7 @@ impl Disk {
             }
             futex::wait(&self.bell, bell, None);
         }
+        self.timeout.delete();
         self.end_thread();
     }
 
@@ -383,6 +404,18 @@ fn blk_done_softirq() {
 fn blk_mq_run_work_fn(disk: &Weak<Disk>) {
     if let Some(disk) = disk.upgrade() {
         disk.run_queue();
+    }
+}
+
+/// The timer: goes on as long as the device has something to do.
+fn blk_rq_timed_out_timer(disk: &Weak<Disk>) {
+    let Some(disk) = disk.upgrade() else { return };
+    if disk.outstanding.load(SeqCst) > 0 {
+        let waited = now_ns().saturating_sub(disk.progress.load(SeqCst)) / 1_000_000_000;
+        if waited >= TIMEOUT_S {
+            log::warn!("the disk of the block workload has done nothing for {waited} s");
+        }
+        disk.watch();
     }
 }
 

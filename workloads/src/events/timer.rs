@@ -204,3 +204,48 @@ hrtimer_events!(
     /// The function of a timer of high resolution has ended.
     hrtimer_expire_exit
 );
+
+define_event_trace!(
+    /// A task sets an interval timer: when it expires first and how often then, in s and ns.
+    itimer_state,
+    TP_system(timer),
+    TP_PROTO(which: i32, expires: u64, value: (i64, i64), interval: (i64, i64)),
+    TP_STRUCT__entry {
+        which: i32,
+        expires: u64 as "unsigned long long",
+        value_sec: i64 as "long",
+        value_nsec: i64 as "long",
+        interval_sec: i64 as "long",
+        interval_nsec: i64 as "long",
+    },
+    TP_fast_assign {
+        which: which,
+        expires: expires,
+        value_sec: value.0,
+        value_nsec: value.1,
+        interval_sec: interval.0,
+        interval_nsec: interval.1,
+    },
+    TP_ident(__entry),
+    TP_printk(c: "which=%d expires=%llu it_value=%ld.%06ld it_interval=%ld.%06ld",
+        REC->which, REC->expires, REC->value_sec, REC->value_nsec / 1000L, REC->interval_sec, REC->interval_nsec / 1000L)
+);
+
+define_event_trace!(
+    /// An interval timer expires: its process, `pid`, gets a signal.
+    itimer_expire,
+    TP_system(timer),
+    TP_PROTO(which: i32, pid: i32, now: u64),
+    TP_STRUCT__entry {
+        which: i32,
+        pid: i32 as "pid_t",
+        now: u64 as "unsigned long long",
+    },
+    TP_fast_assign {
+        which: which,
+        pid: pid,
+        now: now,
+    },
+    TP_ident(__entry),
+    TP_printk(c: "which=%d pid=%d now=%llu", REC->which, (int) REC->pid, REC->now)
+);

@@ -230,8 +230,11 @@ impl Local {
         }
         if !next.is_idle() {
             let since = next.waiting_since.load(Ordering::Relaxed);
-            SCHED.run_delay_ns.add(now.saturating_sub(since));
+            let waited = now.saturating_sub(since);
+            SCHED.run_delay_ns.add(waited);
             SCHED.waits.add(1);
+            #[cfg(test)]
+            crate::testing::WAITS.lock().push((next.pid(), waited));
         }
         // With the queue's lock held no interrupt comes, and nobody sees the switch half done.
         self.switch_event(leave == Leave::Preempt, prev, &next, report);

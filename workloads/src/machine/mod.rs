@@ -6,11 +6,16 @@
 //! futex(2) until a timer is due or another CPU has something for it. What each step does is reported by the event that
 //! Linux has for it, on the CPU where it happens, as the task that does it.
 //!
-//! Context of the events, as the kernel has it: timers and requests of other CPUs are served in hard interrupt context,
-//! between two steps of a task or of the idle task; the preemption depth counts the locks held, one more for a
-//! waker, which must not be moved, and one more for the idle task.
+//! Context of the events, as the kernel has it: devices, timers and requests of other CPUs are served in hard interrupt
+//! context, between two steps of a task or of the idle task, and soft interrupts right after them; the preemption depth
+//! counts the locks held, one more for a waker, which must not be moved, and one more for the idle task.
 //!
-//! Locks, in this order: a pipe's, the task list's, a task's wake lock, a run queue's. No two of a kind at once.
+//! What a kernel has for those who write drivers is here, too, under its own names: interrupt lines, soft interrupts, tasklets,
+//! polling, timers of both kinds, work queues with their workers, wait queues. The machine itself uses them: a
+//! sleeping task has armed a timer of high resolution, and so have the tick and the end of a slice.
+//!
+//! Locks, in this order: a worker pool's, a work queue's, a wait queue's or pipe's, the task list's, a task's wake lock, a
+//! run queue's, a timer's, that of a CPU's timers. No two of a kind at once.
 
 mod callback;
 mod channel;
@@ -19,6 +24,7 @@ mod cpu;
 mod hrtimer;
 mod irq;
 mod irq_poll;
+mod itimer;
 #[cfg(test)]
 mod kernel_tests;
 mod pool;
@@ -50,6 +56,7 @@ pub(crate) use cpu::{current_cpu, this_cpu};
 pub(crate) use hrtimer::{Again, Hrtimer, Mode};
 pub(crate) use irq::{Irq, IrqReturn, request_irq};
 pub(crate) use irq_poll::IrqPoll;
+pub(crate) use itimer::Itimer;
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
@@ -57,7 +64,7 @@ pub(crate) use sleep::{compute, sleep, sleep_on_io};
 pub(crate) use softirq::{SoftIrq, raise_softirq, with_bh_disabled};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
 pub(crate) use tasklet::Tasklet;
-pub(crate) use timer::{Timer, jiffies, nsecs_to_jiffies};
+pub(crate) use timer::{HZ, Timer, jiffies, nsecs_to_jiffies};
 pub(crate) use wait::WaitQueue;
 pub(crate) use workqueue::{
     DelayedWork, WQ_BOUND, WQ_HIGHPRI, WQ_UNBOUND, Work, WorkFuture, Workqueue, queue_work,

@@ -78,25 +78,50 @@ async fn sort(world: &World, mut rng: Rng) -> Option<bool> {
     Some(good && faults_are(&space, faults) && !space.starved())
 }
 
+/// An entry of a directory. A function of its own, so that the events name who asks.
+#[inline(never)]
+fn d_alloc(slab: &Arc<Slab>, hash: u64) -> Option<Object> {
+    let mut entry = slab.cached(Kind::Dentry, Gfp::KERNEL)?;
+    entry.bytes()[..8].copy_from_slice(&hash.to_ne_bytes());
+    Some(entry)
+}
+
+/// A file.
+#[inline(never)]
+fn alloc_inode(slab: &Arc<Slab>, number: u64) -> Option<Object> {
+    let mut inode = slab.cached(Kind::Inode, Gfp::KERNEL)?;
+    inode.bytes().fill(number as u8);
+    Some(inode)
+}
+
+/// Room for anything.
+#[inline(never)]
+fn alloc_buffer(slab: &Arc<Slab>, len: usize) -> Option<Object> {
+    slab.kmalloc(len, Gfp::KERNEL)
+}
+
+/// Gives an object back.
+#[inline(never)]
+fn release(object: Object) {
+    drop(object);
+}
+
 /// A program that looks through directories: small objects of two sizes, freed in another order.
 async fn find(world: &World, mut rng: Rng) -> Option<bool> {
     exec("/usr/bin/find");
     let slab = &world.slab;
-    let mut buffer = slab.kmalloc(4096, Gfp::KERNEL)?;
+    let mut buffer = alloc_buffer(slab, 4096)?;
     let mut entries: Vec<(u64, Object)> = Vec::new();
     let mut inodes: Vec<Object> = Vec::new();
     for number in 0..rng.within(12..30) {
-        let mut entry = slab.cached(Kind::Dentry, Gfp::KERNEL)?;
         let hash = rng.next();
-        entry.bytes()[..8].copy_from_slice(&hash.to_ne_bytes());
+        let entry = d_alloc(slab, hash)?;
         // What readdir gives out.
         let at = number as usize * 8;
         buffer.bytes()[at..at + 8].copy_from_slice(&hash.to_ne_bytes());
         entries.push((hash, entry));
         if rng.within(0..3) == 0 {
-            let mut inode = slab.cached(Kind::Inode, Gfp::KERNEL)?;
-            inode.bytes().fill(number as u8);
-            inodes.push(inode);
+            inodes.push(alloc_inode(slab, number)?);
         }
     }
     compute(rng.next(), 30_000).await;
@@ -110,8 +135,11 @@ async fn find(world: &World, mut rng: Rng) -> Option<bool> {
         good &= inode.bytes().iter().all(|byte| *byte == first);
     }
     while !entries.is_empty() {
-        entries.swap_remove(rng.within(0..entries.len() as u64) as usize);
+        let next = rng.within(0..entries.len() as u64) as usize;
+        release(entries.swap_remove(next).1);
     }
+    inodes.into_iter().for_each(release);
+    release(buffer);
     Some(good)
 }
 
@@ -171,14 +199,18 @@ async fn copy(world: &World, mut rng: Rng) -> Option<bool> {
     let _window = Pages { slab, block };
     let mut in_use: Vec<(u8, Object)> = Vec::new();
     let mut good = true;
-    let check = |(mark, mut object): (u8, Object)| object.bytes().iter().all(|byte| *byte == mark);
+    let check = |(mark, mut object): (u8, Object)| {
+        let good = object.bytes().iter().all(|byte| *byte == mark);
+        release(object);
+        good
+    };
     for number in 0..rng.within(10..22) {
         let len = match rng.within(0..8) {
             0 => rng.within(8193..30_000),
             1 | 2 => rng.within(1000..8000),
             _ => rng.within(16..800),
         };
-        let mut object = slab.kmalloc(len as usize, Gfp::KERNEL)?;
+        let mut object = alloc_buffer(slab, len as usize)?;
         object.bytes().fill(number as u8);
         in_use.push((number as u8, object));
         if in_use.len() > 5 {

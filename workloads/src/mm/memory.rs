@@ -95,22 +95,9 @@ impl Memory {
         if unsafe { libc::ftruncate(fd, (size + PAGE) as libc::off_t) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: a new mapping, where the system wants it.
-        let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                size,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                fd,
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        let base = map(fd, size)?;
         Ok(Memory {
-            base: base.cast(),
+            base,
             file,
             zone: Mutex::new(Zone::new(FRAMES)),
             cpus: (0..cpus).map(|_| Mutex::new(Lists::new())).collect(),
@@ -288,6 +275,49 @@ impl Memory {
     }
 }
 
+/// Maps so many bytes of a file, at a multiple of the largest block's size: so the numbers of pages are multiples of what
+/// their blocks have, as the kernel's are.
+fn map(file: RawFd, size: usize) -> io::Result<*mut u8> {
+    const ALIGN: usize = PAGE << MAX_ORDER;
+    // SAFETY: a new mapping, where the system wants it; then, in the middle of it, that of the file, and what is left at
+    // both ends goes.
+    unsafe {
+        let whole = libc::mmap(
+            ptr::null_mut(),
+            size + ALIGN,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        );
+        if whole == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let before = (whole as usize).next_multiple_of(ALIGN) - whole as usize;
+        let base = whole.byte_add(before);
+        let mapped = libc::mmap(
+            base,
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_FIXED,
+            file,
+            0,
+        );
+        if mapped == libc::MAP_FAILED {
+            let error = io::Error::last_os_error();
+            libc::munmap(whole, size + ALIGN);
+            return Err(error);
+        }
+        if before > 0 {
+            libc::munmap(whole, before);
+        }
+        if before < ALIGN {
+            libc::munmap(base.byte_add(size), ALIGN - before);
+        }
+        Ok(base.cast())
+    }
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: the mapping made by `new`; whoever uses its pages keeps this alive.
@@ -320,6 +350,7 @@ mod tests {
                 last.write(2);
             }
             assert_eq!(memory.frame_of(memory.address(block.frame)), block.frame);
+            assert!(memory.pfn(block.frame).is_multiple_of(1 << block.order));
         }
         blocks.iter().for_each(|block| memory.free(*block));
         memory.drain();

@@ -97,7 +97,7 @@ impl Space {
 
     fn word(&self, at: usize) -> io::Result<*mut u64> {
         prepare_thread()?;
-        if at % 8 != 0 || at >= LEN {
+        if !at.is_multiple_of(8) || at >= LEN {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         Ok((self.base + at) as *mut u64)

@@ -90,6 +90,7 @@ fn on_kfree(_: *const (), _site: u64, ptr: *const u8) {
     push(Event::ObjectFree { ptr, cache: None });
 }
 
+#[allow(clippy::too_many_arguments)] // the event's
 fn on_cache_alloc(
     _: *const (),
     _site: u64,
@@ -366,6 +367,101 @@ fn starting_and_stopping_loses_nothing() {
     });
     assert!(trace.len() > 100);
     check_balance(&trace);
+}
+
+utracefs::define_event_trace!(
+    /// Its text is read from a program's memory while the record is made, as the text of a path is.
+    mm_test_path,
+    TP_system(mm_test),
+    TP_PROTO(space: &Space, at: usize),
+    TP_STRUCT__entry {
+        word: u64,
+    },
+    TP_fast_assign {
+        word: space.read(at).unwrap_or(u64::MAX),
+    },
+    TP_ident(__entry),
+    TP_printk("word={}", __entry.word)
+);
+
+/// A fault in the middle of another event: both are whole, and the one that began later is there first.
+#[test]
+fn a_fault_while_an_event_is_written() {
+    use utracefs::event::registry::Registry;
+    use utracefs::instance::Tracing;
+    use utracefs::output::TraceReader;
+    use utracefs::ring::Way;
+
+    let _alone = crate::testing::alone();
+    for way in [Way::Auto, Way::Atomic] {
+        let (slab, window) = world();
+        let space = Space::new(&slab, &window).unwrap();
+        let tracing = Tracing::new(Registry::build(20_000).unwrap(), way).unwrap();
+        let top = tracing.top();
+        let systems = ["mm_test", "exceptions", "kmem"];
+        // Other processors' faults have no event.
+        let systems = systems
+            .into_iter()
+            .filter(|system| *system != "exceptions" || cfg!(target_arch = "x86_64"));
+        for system in systems {
+            top.enable_all(Some(system), true).unwrap();
+        }
+        for page in 0..3 {
+            trace_mm_test_path(&space, page * PAGE);
+            space.write(page * PAGE, 7 + page as u64).unwrap();
+            trace_mm_test_path(&space, page * PAGE);
+        }
+        top.enable_all(None, false).unwrap();
+        let mut text = Vec::new();
+        let mut reader = TraceReader::new(top, None);
+        while reader.read(&mut text, 1 << 20) {}
+        let text = String::from_utf8(text).unwrap();
+        let names: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(": ").nth(1))
+            .filter(|name| ["mm_test_path", "page_fault_user", "mm_page_alloc"].contains(name))
+            .collect();
+        if cfg!(target_arch = "x86_64") {
+            let once = [
+                "page_fault_user",
+                "mm_test_path",
+                "page_fault_user",
+                "mm_page_alloc",
+                "mm_test_path",
+            ];
+            assert_eq!(names, once.repeat(3), "{text}");
+        }
+        for word in ["word=0", "word=7", "word=8", "word=9"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}
+
+/// Sites are written (which SIGTRAP answers) while pages fault (which SIGSEGV answers).
+#[test]
+fn faults_and_patches_do_not_disturb_each_other() {
+    let _alone = crate::testing::alone();
+    let manager = Manager::new();
+    let before = (
+        MM.faults.get(),
+        MM.pages_allocated.get(),
+        MM.pages_freed.get(),
+    );
+    let run = manager.begin("mm", 200 * KINDS, None).unwrap();
+    let mut switched = 0;
+    while run.wait_for(std::time::Duration::ZERO).is_none() {
+        register();
+        unregister();
+        switched += 1;
+    }
+    run.wait().unwrap();
+    TRACE.lock().clear();
+    assert!(MM.faults.get() > before.0 && switched > 3, "{switched}");
+    assert_eq!(
+        MM.pages_allocated.get() - before.1,
+        MM.pages_freed.get() - before.2
+    );
 }
 
 /// Runs one of the tests below, which end their process, in a process of its own.

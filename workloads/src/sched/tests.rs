@@ -8,6 +8,7 @@ use crate::Manager;
 use crate::events::flags::{HARDIRQ, IRQS_OFF, NEED_RESCHED, PREEMPT_RESCHED, SOFTIRQ};
 use crate::figures::SCHED;
 use crate::machine::state;
+use crate::testing::WAITS;
 use crate::testing::sched::{Event, Record, recorded};
 
 /// Numbers of events that a trace must have in common with every other of the same operations.
@@ -415,11 +416,10 @@ fn runs_beside_the_background_share_the_machine() {
     );
 }
 
-/// What tools make of the events: for each task, from the event that made it wait for a CPU to the one that gave it one.
-/// How many such waits, and how long they were together.
-fn waits(trace: &[Record]) -> (u64, u64) {
+/// What tools make of the events: each task's waits, from the event that made it wait for a CPU to the one that gave it one.
+fn waits(trace: &[Record]) -> Vec<(i32, u64)> {
     let mut since: HashMap<i32, u64> = HashMap::new();
-    let (mut count, mut sum) = (0, 0);
+    let mut waits = Vec::new();
     for r in trace {
         match r.event {
             Event::Wakeup { pid, .. } | Event::WakeupNew { pid, .. } => {
@@ -432,7 +432,7 @@ fn waits(trace: &[Record]) -> (u64, u64) {
             } => {
                 if next != 0 {
                     let since = since.remove(&next).expect("it was woken or taken off");
-                    (count, sum) = (count + 1, sum + (r.at - since));
+                    waits.push((next, r.at - since));
                 }
                 if prev != 0 && matches!(prev_state, state::RUNNING | state::REPORT_PREEMPTED) {
                     since.insert(prev, r.at);
@@ -441,40 +441,48 @@ fn waits(trace: &[Record]) -> (u64, u64) {
             _ => {}
         }
     }
-    (count, sum)
+    waits
 }
 
 #[test]
 fn figures_from_the_events_are_the_schedulers_own() {
-    let ((run_delay, own_waits, runtime), trace) = recorded(|| {
-        let figures = || {
-            [
-                SCHED.run_delay_ns.get(),
-                SCHED.waits.get(),
-                SCHED.runtime_ns.get(),
-            ]
-        };
+    let figures = || {
+        let sched = &SCHED;
+        [
+            sched.waits.get(),
+            sched.run_delay_ns.get(),
+            sched.runtime_ns.get(),
+        ]
+    };
+    let ([count, delay, runtime], trace) = recorded(|| {
         let before = figures();
+        WAITS.lock().clear();
         Manager::new().run("sched", 60, None).unwrap();
         let after = figures();
-        (
-            after[0] - before[0],
-            after[1] - before[1],
-            after[2] - before[2],
-        )
+        std::array::from_fn(|i| after[i] - before[i])
     });
-    let (count, sum) = waits(&trace);
-    assert_eq!(count, own_waits);
-    // Both stamps of a wait are taken a little after the scheduler's own; now and then something comes between.
-    let error = sum.abs_diff(run_delay);
-    println!("{count} waits, {sum} ns by the events, {run_delay} ns by the scheduler");
-    assert!(error <= count * 20_000 + run_delay / 50, "{error} ns");
-    let told: u64 = trace
-        .iter()
-        .map(|r| match r.event {
-            Event::Runtime { ns, .. } => ns,
-            _ => 0,
-        })
-        .sum();
-    assert_eq!(told, runtime);
+    // By task and, for each, in the order of their happening.
+    let (mut own, mut told) = (std::mem::take(&mut *WAITS.lock()), waits(&trace));
+    assert_eq!((own.len() as u64, told.len() as u64), (count, count));
+    assert_eq!(own.iter().map(|(_, ns)| ns).sum::<u64>(), delay);
+    own.sort_by_key(|(pid, _)| *pid);
+    told.sort_by_key(|(pid, _)| *pid);
+    let mut errors = Vec::new();
+    for ((pid, own), (same, told)) in own.iter().zip(&told) {
+        assert_eq!(pid, same);
+        errors.push(own.abs_diff(*told));
+    }
+    // The stamps are taken a little after the scheduler's own; what else runs on the host comes between now and then.
+    errors.sort_unstable();
+    let typical = errors[errors.len() / 2];
+    let nearly_all = errors[errors.len() * 9 / 10];
+    println!(
+        "{count} waits, {delay} ns in all; stamps differ by {typical} ns, nearly all by {nearly_all} at most"
+    );
+    assert!(nearly_all < 50_000, "{errors:?}");
+    let ran = trace.iter().map(|r| match r.event {
+        Event::Runtime { ns, .. } => ns,
+        _ => 0,
+    });
+    assert_eq!(ran.sum::<u64>(), runtime);
 }

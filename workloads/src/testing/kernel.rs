@@ -45,6 +45,12 @@ impl Argument for *mut () {
     }
 }
 
+impl Argument for (i64, i64) {
+    fn add_to(self, record: &mut Record) {
+        record.args.extend([self.0 as u64, self.1 as u64]);
+    }
+}
+
 impl Argument for &str {
     fn add_to(self, record: &mut Record) {
         record.text = self.into();
@@ -124,6 +130,8 @@ with_probes! {
     timer: hrtimer_cancel(hrtimer: *mut ());
     timer: hrtimer_expire_entry(hrtimer: *mut (), now: i64, function: *mut ());
     timer: hrtimer_expire_exit(hrtimer: *mut ());
+    timer: itimer_state(which: i32, expires: u64, value: (i64, i64), interval: (i64, i64));
+    timer: itimer_expire(which: i32, pid: i32, now: u64);
     workqueue: workqueue_queue_work(work: *mut (), function: *mut (), workqueue: &str, req_cpu: i32, cpu: i32);
     workqueue: workqueue_activate_work(work: *mut (), function: *mut ());
     workqueue: workqueue_execute_start(work: *mut (), function: *mut ());
@@ -263,6 +271,13 @@ impl Follower {
                 self.begin(r, "hrtimer");
             }
             "hrtimer_expire_exit" => self.end(r, "hrtimer"),
+            "itimer_state" => {
+                assert_eq!((first, interrupt, r.flags), (0, 0, IRQS_OFF), "{r:?}");
+            }
+            "itimer_expire" => {
+                let open = self.open.entry(r.cpu).or_default().last().copied();
+                assert!(matches!(open, Some(("hrtimer", _))), "{r:?}");
+            }
             "tick_stop" | "timer_base_idle" => assert_eq!((r.owner, interrupt), (0, 0), "{r:?}"),
             _ => self.work(r),
         }

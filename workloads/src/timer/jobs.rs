@@ -4,27 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::futex::now_ns;
-use crate::machine::{Again, Hrtimer, Mode, Timer, WaitQueue, exec, jiffies, sleep};
+use crate::machine::{Again, Hrtimer, Itimer, Mode, Timer, WaitQueue, exec, jiffies, sleep};
 use crate::rng::Rng;
 
 /// Jobs of the same number are the same on every run.
 const SEED: u64 = 0x5eed_713e_0000_0000;
 /// Kinds of jobs, as `run` takes turns with them.
 #[cfg(test)]
-pub(super) const KINDS: u64 = 4;
+pub(super) const KINDS: u64 = 5;
 /// How often the keepalive is put off, to so many jiffies from then: some seconds, and never in the same bucket.
 pub(super) const PUT_OFF: [u64; 4] = [600, 1000, 1500, 3000];
 /// Expiries of the period.
 pub(super) const PERIODS: usize = 5;
+/// Alarms of the interval timer.
+pub(super) const ALARMS: usize = 3;
 
 /// Operation `op`.
 pub(super) async fn run(op: u64) -> i32 {
     let rng = Rng::of(SEED, op);
-    let good = match op % 4 {
+    let good = match op % 5 {
         0 => one_shot(rng).await,
         1 => keepalive(rng).await,
         2 => timeout(rng).await,
-        _ => period(rng).await,
+        3 => period(rng).await,
+        _ => alarms(rng).await,
     };
     i32::from(!good)
 }
@@ -120,4 +123,19 @@ async fn period(mut rng: Rng) -> bool {
     timer.start(now + length, Mode::Rel);
     period.alarm.rung(PERIODS).await;
     period.early.load(Ordering::SeqCst) == 0 && !timer.is_armed()
+}
+
+/// The handler of SIGALRM.
+fn on_alarm() {}
+
+async fn alarms(mut rng: Rng) -> bool {
+    exec("/usr/bin/vmstat");
+    let (first, interval) = (rng.within(300_000..900_000), rng.within(300_000..900_000));
+    let (timer, begin) = (Itimer::new(on_alarm), now_ns());
+    timer.set(first, interval);
+    for _ in 0..ALARMS {
+        timer.pause().await;
+    }
+    timer.set(0, 0);
+    now_ns() >= begin + first + (ALARMS as u64 - 1) * interval
 }

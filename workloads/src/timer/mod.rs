@@ -16,9 +16,9 @@ use crate::{Engine, Shared, Workload};
 pub(crate) const WORKLOAD: Workload = Workload {
     name: "timer",
     about: "timers of the wheel and of high resolution, with their events (timer_start, timer_expire_entry, \
-            hrtimer_start, ...). One operation is one use of a timer; four kinds take turns: one that expires, one that is \
-            put off four times before it does (a keepalive), one that is stopped in time (a timeout), and one of high \
-            resolution that expires five times (a period)",
+            hrtimer_start, ...). One operation is one use of a timer; five kinds take turns: one that expires, one that is \
+            put off four times before it does (a keepalive), one that is stopped in time (a timeout), one of high \
+            resolution that expires five times (a period), and setitimer(2) with three alarms",
     rate: 8.0,
     open,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::jobs::{KINDS, PERIODS, PUT_OFF, alarm_expired, period_over};
+use super::jobs::{ALARMS, KINDS, PERIODS, PUT_OFF, alarm_expired, period_over};
 use crate::Manager;
 use crate::testing::kernel::{Record, follow, recorded};
 
@@ -15,6 +15,8 @@ struct Counts {
     expiries: usize,
     hr_starts: usize,
     hr_expiries: usize,
+    itimers_set: usize,
+    alarms: usize,
 }
 
 fn expected(ops: u64) -> Counts {
@@ -25,7 +27,12 @@ fn expected(ops: u64) -> Counts {
             0 => (1, 1, 1, 0),
             1 => (1, put_off + 1, 1, 0),
             2 => (1, 1, 0, 0),
-            _ => (0, 0, 0, PERIODS),
+            3 => (0, 0, 0, PERIODS),
+            _ => {
+                sum.itimers_set += 2;
+                sum.alarms += ALARMS;
+                (0, 0, 0, 0)
+            }
         };
         sum.inits += inits;
         sum.starts += starts;
@@ -53,6 +60,8 @@ fn counted(trace: &[Record]) -> Counts {
         expiries: calls("timer_expire_entry", 2, alarm),
         hr_starts: calls("hrtimer_start", 1, period),
         hr_expiries: calls("hrtimer_expire_entry", 2, period),
+        itimers_set: count("itimer_state"),
+        alarms: count("itimer_expire"),
     }
 }
 
