@@ -83,7 +83,7 @@ impl Order {
 /// Operation `op`.
 pub(super) async fn run(network: Arc<Network>, op: u64) -> i32 {
     let mut rng = Rng::of(SEED, op);
-    let ending = if rng.next() % 2 == 0 {
+    let ending = if rng.next().is_multiple_of(2) {
         Ending::Server
     } else {
         Ending::Client

@@ -7,11 +7,13 @@
 //! who waits for what is in it (`calls`).
 
 mod calls;
+mod conn;
 mod device;
 mod driver;
 mod jobs;
 mod link;
 mod packet;
+mod phy;
 mod receive;
 pub(crate) mod skb;
 mod sock;
@@ -152,15 +154,15 @@ impl Network {
             host.device.close();
         }
         for host in [&self.clients, &self.servers] {
-            unregister(&host.device, 1).await;
+            unregister(&host.device).await;
         }
         0
     }
 }
 
-/// Waits until nobody has the device any more but its owner and `others`: packets do.
-pub(crate) async fn unregister(device: &Arc<Device>, others: usize) {
-    while Arc::strong_count(device) > 1 + others {
+/// Waits until nobody has the device any more but its owner: packets do.
+pub(crate) async fn unregister(device: &Arc<Device>) {
+    while Arc::strong_count(device) > 1 {
         sleep(1_000_000).await;
     }
 }
