@@ -8,7 +8,7 @@ cd "$SCRATCH"
 OPENAT=events/syscalls/sys_enter_openat/enable
 
 child() { # child PID: its only child
-    cat "/proc/$1/task/$1/children" 2>/dev/null | tr -d ' '
+    tr -d ' ' <"/proc/$1/task/$1/children" 2>/dev/null
 }
 # begin: a traced command that opens /etc/passwd for ever; front, tracer and cmd are its processes
 begin() {

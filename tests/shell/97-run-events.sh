@@ -148,6 +148,6 @@ put 0 events/enable
 for file in /etc/passwd /etc/group /etc/hostname; do
     is "$file" 200 "$(grep -c "\"$file\"" "$T/trace")"
 done
-grep -v '^#' "$T/trace" | sed 's/.*\] [^ ]* *\([0-9.]*\):.*/\1/' >times
-sort -C -n times || fail "the trace is not in the order of time"
+grep -v '^#' "$T/trace" | sed 's/.*\] [^ ]* *\([0-9.]*\):.*/\1/' >stamps
+sort -C -n stamps || fail "the trace is not in the order of time"
 reset_tracing

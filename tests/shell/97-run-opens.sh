@@ -100,10 +100,10 @@ EOF
 put 1 events/syscalls/sys_enter_openat/enable
 put 1 events/syscalls/sys_exit_openat/enable
 
-# same NAME KIND COMMAND...
+# same NAME KIND LEAST COMMAND...: of which strace sees LEAST opens or more
 same() {
-    local name=$1 kind=$2
-    shift 2
+    local name=$1 kind=$2 least=$3
+    shift 3
     : >"$T/trace"
     "$UTRACEFS" run --mount "$T" -- "$@" >"$name.out" 2>"$name.err" </dev/null || fail "run $*: $(cat "$name.err")"
     cat "$T/trace" >"$name.trace"
@@ -124,9 +124,9 @@ same() {
     done
 }
 
-least=160 same tar one tar cf archive.tar tree
-least=30 same script one bash script
-least=600 same threads threads ./threads
+same tar one 160 tar cf archive.tar tree
+same script one 30 bash script
+same threads threads 600 ./threads
 # the same where a filter is put into the process, and where that must not be
 strangers() { # calls that nobody wants
     for _ in {1..300}; do
@@ -135,7 +135,7 @@ strangers() { # calls that nobody wants
     cat tree/*/a
 }
 export -f strangers
-least=40 same filtered one bash -c strangers
+same filtered one 40 bash -c strangers
 run_unfiltered() {
     : >"$T/trace"
     "$UTRACEFS" run --no-filter --mount "$T" -- bash -c strangers >/dev/null

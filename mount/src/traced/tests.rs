@@ -363,6 +363,24 @@ fn several_tracers_are_merged_by_time() {
 }
 
 #[test]
+fn what_was_sent_before_the_end_is_seen() {
+    let host = host(LONG);
+    host.echo("1", FORK);
+    for round in 0..50 {
+        let fake = Fake::attach(&host);
+        let start = monotonic();
+        let forks = (0..2_000).map(|i| fork(start + i, 100, 1_000 + i as i32));
+        let forks: Vec<Record> = forks.filter(|r| r.time_ns <= start + round * 40).collect();
+        let sent = forks.len();
+        fake.order(Order::Send(forks));
+        // it closes its end; the daemon may still be reading
+        drop(fake);
+        assert_eq!(host.events().len(), sent, "round {round}");
+        host.local.truncate("trace").unwrap();
+    }
+}
+
+#[test]
 fn triggers_act_in_the_order_of_time() {
     let host = host(LONG);
     let fake = Fake::attach(&host);

@@ -107,6 +107,7 @@ impl Tracer {
         let now = clock::monotonic();
         for record in &mut records {
             record.time_ns = record.time_ns.min(now);
+            log::trace!("{self}: {record:?}");
         }
         self.progress.lock().records.extend(records);
     }
@@ -160,7 +161,8 @@ impl Tracer {
             .then_some(progress.owed)
     }
 
-    /// Sends without waiting: who does not even take what it is sent is cut off.
+    /// Sends without waiting: who does not even take what it is sent is cut off. Who has closed its end may have sent
+    /// something before that is not read yet, so it is not gone before all is read.
     fn send(&self, message: &ToTracer, progress: &mut Progress) {
         let bytes = frame(message);
         // SAFETY: the buffer is `bytes`, and the descriptor is the socket's
@@ -172,7 +174,12 @@ impl Tracer {
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
             )
         };
-        if sent != bytes.len() as isize {
+        let closed = sent < 0
+            && matches!(
+                io::Error::last_os_error().kind(),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            );
+        if sent != bytes.len() as isize && !closed {
             progress.gone = true;
             let _ = self.socket.shutdown(Shutdown::Both);
             self.answered.notify_all();
