@@ -109,7 +109,7 @@ fn refusals() {
     }
     // Stopping what does not run is no error.
     check(manager.stop("sched"), "Ok");
-    let nowhere = Manager::new().with_temp_dir("/nonexistent");
+    let nowhere = Manager::new().with_temp_dir("/proc/self/nowhere");
     check(
         nowhere.start("syscalls", None),
         "workload syscalls cannot start: No such file or directory (os error 2)",
