@@ -157,6 +157,9 @@ fn who_stays_behind() {
     );
 }
 
+/// What the shell asks with.
+const PROMPT: &str = "=> ";
+
 /// A terminal with a shell in it.
 struct Terminal {
     file: std::fs::File,
@@ -176,7 +179,7 @@ impl Terminal {
             ForkptyResult::Child => {
                 let e = Command::new("bash")
                     .args(["--norc", "--noprofile", "-i"])
-                    .env("PS1", "")
+                    .env("PS1", PROMPT)
                     .env("HISTFILE", "/dev/null")
                     .env("TERM", "dumb")
                     .exec();
@@ -204,6 +207,25 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    /// A line for the shell; returns what is there when it asks for the next.
+    fn line(&mut self, line: &str) -> String {
+        self.type_until(&format!("{line}\n"), PROMPT)
+    }
+
+    /// The same; the answer is to contain this.
+    fn says(&mut self, line: &str, text: &str) {
+        let said = self.line(line);
+        assert!(said.contains(text), "{line}: {said:?}");
+    }
+
+    /// Ctrl-Z stops the job.
+    fn stops(&mut self) {
+        let said = self.type_until("\x1a", PROMPT);
+        assert!(said.contains("Stopped"), "{said:?}");
+    }
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = kill(self.shell, Signal::SIGKILL);
@@ -227,69 +249,61 @@ fn control(wanted: &'static str) {
     let mut t = Terminal::open();
     serve(listener, wanted);
     let me = std::env::current_exe().expect("current_exe");
-    // the words are put together by the shell, so that their echo is not taken for its answer
-    t.type_until(
-        &format!(
-            "run() {{ {} --traced-to {} \"$@\"; }}; a=rea; echo ${{a}}dy\n",
-            me.display(),
-            path.display()
-        ),
-        "ready",
-    );
+    t.type_until("", PROMPT);
+    t.line(&format!(
+        "run() {{ {} --traced-to {} \"$@\"; }}",
+        me.display(),
+        path.display()
+    ));
+    // some words are put together by the shell, so that their echo is not taken for its answer
+    let reader = "sh -c 'while read x; do echo got''$x; done'\n";
     // Ctrl-C
     t.type_until("run sh -c 'echo u''p; exec sleep 1000'\n", "up");
-    t.type_until("\x03", "\n");
-    t.type_until("echo st''=$?\n", "st=130");
-    // Ctrl-Z, jobs, bg, fg, Ctrl-C; it is in the foreground when it answers
-    t.type_until(
-        "run sh -c 'while read x; do echo got''$x; done'\n",
-        "done'\r\n",
-    );
+    t.type_until("\x03", PROMPT);
+    t.says("echo st=$?", "st=130");
+    // Ctrl-Z, jobs, fg, bg, Ctrl-C; it is in the foreground when it answers
+    t.type_until(&format!("run {reader}"), "done'\r\n");
     t.type_until("1\n", "got1");
-    t.type_until("\x1a", "Stopped");
-    t.type_until("jobs; echo en''d\n", "end");
+    t.stops();
+    t.says("jobs", "Stopped");
     t.type_until("fg\n", "\"$@\"");
     t.type_until("2\n", "got2");
-    t.type_until("\x1a", "Stopped");
+    t.stops();
     // in the background it stops as soon as it reads
-    t.type_until("bg; echo b''g\n", "bg\r\n");
-    while !t
-        .type_until("jobs; echo en''d\n", "end")
-        .contains("Stopped")
-    {}
+    t.says("bg", "&");
+    while !t.line("jobs").contains("Stopped") {}
     t.type_until("fg\n", "\"$@\"");
     t.type_until("3\n", "got3");
-    t.type_until("\x03", "\n");
-    t.type_until("echo st''=$?\n", "st=130");
+    t.type_until("\x03", PROMPT);
+    t.says("echo st=$?", "st=130");
     // statuses
-    t.type_until("run sh -c 'exit 7'; echo st''=$?\n", "st=7");
-    let said = t.type_until("run sh -c 'kill -KILL $$'; echo st''=$?\n", "st=137");
-    assert!(said.contains("Killed"), "{said}");
+    t.says("run sh -c 'exit 7'; echo st=$?", "st=7");
+    let said = t.line("run sh -c 'kill -KILL $$'; echo st=$?");
+    assert!(said.contains("Killed") && said.contains("st=137"), "{said}");
     // a shell with jobs of its own, which suspends itself
-    t.type_until("run env PS1= bash --norc --noprofile -i\n", "");
-    t.type_until("echo in''side\n", "inside");
-    t.type_until("sh -c 'while read x; do echo got''$x; done'\n", "done'\r\n");
+    t.type_until("run env PS1='in''> ' bash --norc --noprofile -i\n", "in> ");
+    t.type_until(reader, "done'\r\n");
     t.type_until("4\n", "got4");
-    t.type_until("\x1a", "Stopped");
-    t.type_until("fg\n", "fg\r\n");
+    t.type_until("\x1a", "in> ");
+    t.type_until("fg\n", "done'");
     t.type_until("5\n", "got5");
-    t.type_until("\x03", "\n");
-    t.type_until("echo in''=$?\n", "in=130");
-    t.type_until("suspend\n", "Stopped");
-    t.type_until("echo out''side\n", "outside");
-    t.type_until("fg\n", "\"$@\"");
-    t.type_until("echo in''side\n", "inside");
-    t.type_until("exit 3\n", "exit");
-    t.type_until("echo st''=$?\n", "st=3");
+    t.type_until("\x03", "in> ");
+    let said = t.type_until("echo st=$?\n", "in> ");
+    assert!(said.contains("st=130"), "{said}");
+    t.says("suspend", "Stopped");
+    t.says("echo st=$?", "st=147");
+    t.type_until("fg\n", "in> ");
+    t.type_until("echo in''side\n", "inside\r\nin> ");
+    t.line("exit 3");
+    t.says("echo st=$?", "st=3");
     // a reader in the background stops; in the foreground it reads
-    t.type_until("run cat &\n", "\n");
-    let stopped = || -> String { "jobs; echo en''d\n".into() };
-    while !t.type_until(&stopped(), "end").contains("Stopped") {}
+    t.line("run cat &");
+    while !t.line("jobs").contains("Stopped") {}
     t.type_until("fg\n", "\"$@\"");
-    t.type_until("hel''lo\n", "hel''lo\r\nhel''lo");
-    t.type_until("\x04", "");
-    t.type_until("echo st''=$?\n", "st=0");
-    // stopped and continued by others, and ended
+    t.type_until("hello\n", "hello\r\nhello");
+    t.type_until("\x04", PROMPT);
+    t.says("echo st=$?", "st=0");
+    // ended by others
     t.type_until("run sh -c 'echo u''p; exec sleep 1003' &\n", "up");
     t.type_until("kill %1; wait %1; echo st''=$?\n", "st=143");
     drop(t);

@@ -2,6 +2,8 @@
 
 use super::Test;
 use super::daemon::{OPENAT, Run, opens, program, status_line, words};
+use std::os::unix::process::ExitStatusExt;
+use utracefs_mount::run::wire::What;
 
 pub const TESTS: &[Test] = &[
     ("switching::on_and_off", on_and_off),
@@ -9,6 +11,7 @@ pub const TESTS: &[Test] = &[
     ("switching::perf_late", perf_late),
     ("switching::storm", storm),
     ("switching::filter", filter),
+    ("switching::filter_stays", filter_stays),
     ("switching::debugged", debugged),
 ];
 
@@ -135,6 +138,59 @@ fn filter() {
             assert_eq!(all.iter().filter(|o| o.0 == "/proc/self/stat").count(), 50);
         }
     }
+}
+
+fn filter_stays() {
+    let mut run = Run::start(&[], &program(&["steps"]), OPENAT);
+    for _ in 0..100 {
+        run.put("/nonexistent/x");
+        assert_eq!(run.line(), "no traced");
+    }
+    assert_eq!(status_line(run.command, "Seccomp"), "2");
+    run.flush();
+    for wanted in [
+        "enter:0 exit:0",
+        OPENAT,
+        "raw",
+        "",
+        OPENAT,
+        "enter:0 exit:0",
+        "Exec",
+    ] {
+        run.want(wanted);
+        for _ in 0..100 {
+            run.put("/nonexistent/y");
+            assert_eq!(run.line(), "no traced");
+        }
+        let seen = run.want("");
+        let numbers = |number: i64| {
+            let of = |r: &&super::daemon::Told| matches!(r.what, What::SysEnter { nr, .. } if nr == number);
+            seen.iter().filter(of).count()
+        };
+        match wanted {
+            OPENAT => {
+                let ours = opens(&seen).into_iter().filter(|o| o.0 == "/nonexistent/y");
+                assert_eq!(ours.count(), 100);
+                assert_eq!(numbers(libc::SYS_read), 0);
+            }
+            "" | "Exec" => assert_eq!(seen, []),
+            "raw" => assert!(numbers(libc::SYS_read) >= 100 && numbers(libc::SYS_openat) >= 200),
+            _ => {
+                // one for the line, some for /proc
+                assert!(
+                    numbers(libc::SYS_read) >= 200,
+                    "{}",
+                    numbers(libc::SYS_read)
+                );
+                assert_eq!(numbers(libc::SYS_openat), 0);
+            }
+        }
+    }
+    // what cannot go on without its tracer ends with it
+    let tracer = nix::unistd::Pid::from_raw(run.tracer_pid());
+    nix::sys::signal::kill(tracer, nix::sys::signal::Signal::SIGKILL).expect("kill");
+    run.hang_up();
+    assert_eq!(run.end().signal(), Some(libc::SIGKILL));
 }
 
 fn debugged() {

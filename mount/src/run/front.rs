@@ -40,6 +40,8 @@ pub struct Front {
     signals: Signals,
     tracer: Pid,
     command: Option<Pid>,
+    /// Signals that came before the command did.
+    early: Vec<Signal>,
 }
 
 impl Front {
@@ -49,6 +51,7 @@ impl Front {
             signals,
             tracer,
             command: None,
+            early: Vec::new(),
         }
     }
 
@@ -77,7 +80,13 @@ impl Front {
         let mut stopped = false;
         for one in news {
             match one {
-                News::Started(pid) => self.command = Some(Pid::from_raw(pid)),
+                News::Started(pid) => {
+                    let command = Pid::from_raw(pid);
+                    self.command = Some(command);
+                    for signal in self.early.drain(..) {
+                        let _ = kill(command, signal);
+                    }
+                }
                 News::Stopped => stopped = true,
                 News::Continued => stopped = false,
                 News::Say(text) => eprintln!("utracefs: {text}"),
@@ -90,19 +99,23 @@ impl Front {
         None
     }
 
-    fn pass_signals_on(&self) {
+    fn pass_signals_on(&mut self) {
         while let Some(s) = self.signals.next() {
             let Ok(signal) = Signal::try_from(s.ssi_signo as i32) else {
                 continue;
             };
-            let Some(command) = self.command else {
-                continue;
-            };
             // SI_USER and its like are negative or zero; the terminal's signals come from the kernel
-            let sent = s.ssi_code <= 0 && s.ssi_pid != command.as_raw() as u32;
-            if signal != Signal::SIGCHLD && sent {
-                log::debug!("passing {signal} on");
-                let _ = kill(command, signal);
+            let by = self.command.map_or(0, |c| c.as_raw() as u32);
+            let sent = s.ssi_code <= 0 && s.ssi_pid != by;
+            if signal == Signal::SIGCHLD || !sent {
+                continue;
+            }
+            match self.command {
+                Some(command) => {
+                    log::debug!("passing {signal} on");
+                    let _ = kill(command, signal);
+                }
+                None => self.early.push(signal),
             }
         }
     }
@@ -143,7 +156,7 @@ impl Front {
                 Ok(WaitStatus::Exited(p, _) | WaitStatus::Signaled(p, ..)) if p == self.tracer => {
                     said = true;
                     eprintln!(
-                        "utracefs: the tracer (process {p}) has been killed; the command goes on without it, unobserved"
+                        "utracefs: the tracer (process {p}) has been killed; nothing is observed any more"
                     );
                 }
                 Ok(WaitStatus::StillAlive) => {

@@ -34,6 +34,7 @@ impl Tracer {
             self.perf = None;
         }
         self.plan = plan;
+        self.covered.take();
         if self.plan.attach {
             self.attach_all();
         }

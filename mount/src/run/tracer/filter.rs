@@ -98,7 +98,7 @@ fn is_time(tracee: &Tracee, settings: Settings, plan: &super::Plan) -> bool {
         && !tracee.silent
         && plan.attach
         && !plan.every_call
-        && (1..=MOST_CALLS).contains(&plan.watched().len())
+        && (1..=MOST_CALLS).contains(&plan.watched.len())
 }
 
 impl Tracer {
@@ -123,7 +123,7 @@ impl Tracer {
         if regs.cs != 0x33 || instruction != [0x0f, 0x05] {
             return false;
         }
-        let mut calls = self.plan.watched();
+        let mut calls = self.plan.watched;
         if let Some(old) = &tracee.filter {
             old.iter().for_each(|nr| calls.add(nr));
         }

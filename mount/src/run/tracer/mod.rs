@@ -23,14 +23,16 @@ use super::link::Link;
 use super::news::{News, Teller};
 use super::perf::{self, Perf};
 use super::sys::{self, Waited};
-use super::wire::{FromTracer, Kind, Record, ToTracer, VERSION, Wants};
+use super::wire::{Calls, FromTracer, Kind, Record, ToTracer, VERSION, Wants};
 use super::{Program, Settings, proc};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{Pid, getpgrp, getpid, getppid, setpgid};
 use plan::Plan;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use queue::{Fact, Item};
@@ -81,6 +83,8 @@ pub struct Tracer {
     command_stopped: bool,
     said: Vec<&'static str>,
     paths: calls::Paths,
+    /// Whether the filter that was last asked about stops at all that the plan is about.
+    covered: RefCell<Option<(Rc<Calls>, bool)>>,
 }
 
 use queue::Queue;
@@ -156,6 +160,7 @@ impl Tracer {
             command_stopped: false,
             said: Vec::new(),
             paths: calls::Paths::default(),
+            covered: RefCell::default(),
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Plan {
     pub every_call: bool,
     /// A task's end is to be seen by ptrace.
     pub exit_stop: bool,
+    /// The calls at which something is done.
+    pub watched: Calls,
 }
 
 impl Plan {
@@ -62,6 +64,7 @@ impl Plan {
             exit: Calls::NONE,
             every_call: false,
             exit_stop: false,
+            watched: Calls::NONE,
         }
     }
 
@@ -80,6 +83,7 @@ impl Plan {
             exit: wants.exit,
             every_call,
             exit_stop: !perf && any(&[Kind::Exit, Kind::Free]),
+            watched: Calls::NONE,
         };
         if wants.has(Kind::Wait) {
             WAITS.iter().for_each(|nr| plan.enter.add(*nr));
@@ -98,19 +102,14 @@ impl Plan {
         if plan.attach && settings.detach_debugged {
             plan.enter.add(libc::SYS_ptrace);
         }
+        plan.watched = plan.enter;
+        plan.exit.iter().for_each(|nr| plan.watched.add(nr));
         plan
     }
 
     /// Whether some calls have to stop.
     pub fn stops_at_calls(&self) -> bool {
         self.every_call || !self.enter.is_empty() || !self.exit.is_empty()
-    }
-
-    /// The calls at which something is done.
-    pub fn watched(&self) -> Calls {
-        let mut calls = self.enter;
-        self.exit.iter().for_each(|nr| calls.add(nr));
-        calls
     }
 }
 

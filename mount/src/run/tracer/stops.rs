@@ -316,10 +316,21 @@ impl Tracer {
         }
         match &tracee.filter {
             _ if tracee.silent => true,
-            Some(filter) => {
-                self.plan.every_call || self.plan.watched().iter().any(|nr| !filter.has(nr))
-            }
+            Some(filter) => self.plan.every_call || !self.is_covered(filter),
             None => self.plan.stops_at_calls(),
+        }
+    }
+
+    /// Whether a filter stops at all calls that are of interest. Asked at every stop, it is worked out once for a filter and a plan.
+    fn is_covered(&self, filter: &Rc<Calls>) -> bool {
+        let mut last = self.covered.borrow_mut();
+        match &*last {
+            Some((known, covered)) if Rc::ptr_eq(known, filter) => *covered,
+            _ => {
+                let covered = self.plan.watched.iter().all(|nr| filter.has(nr));
+                *last = Some((filter.clone(), covered));
+                covered
+            }
         }
     }
 
