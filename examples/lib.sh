@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # What the examples share: an instance of their own, and awk functions that take lines of `trace` apart. To be sourced.
 #
+# shellcheck disable=SC2154,SC2016 # about and events are the caller's; awk expands awk_lib
+#
 # The caller has set `about` (a line for --help) and `events` (files below events/ to enable), and calls `observe "$@"`,
 # which leaves what was recorded in $trace.
 

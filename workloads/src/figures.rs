@@ -22,128 +22,157 @@ impl Counter {
     }
 }
 
-/// Figures of the machine's scheduler, over all workloads with green tasks.
-#[derive(Debug)]
-pub struct Sched {
-    /// Time that tasks had a CPU, ns.
-    pub runtime_ns: Counter,
-    /// How often a task got a CPU after it had waited on a run queue: was woken, or had lost the CPU without sleeping.
-    pub waits: Counter,
-    /// How long these waits were, all together, ns.
-    pub run_delay_ns: Counter,
+/// Declares the figures of a workload: the type, the one value of it, and their list.
+macro_rules! figures {
+    ($(#[$doc:meta])* $Type:ident, $NAME:ident, $workload:literal { $($(#[$about:meta])* $figure:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $Type {
+            $($(#[$about])* pub $figure: Counter,)*
+        }
+
+        #[doc = concat!("Those of the `", $workload, "` workload.")]
+        pub static $NAME: $Type = $Type {
+            $($figure: Counter::new(),)*
+        };
+
+        impl $Type {
+            /// Their names and values.
+            pub fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($figure), self.$figure.get())),*]
+            }
+        }
+    };
 }
 
-/// Those of the scheduler.
-pub static SCHED: Sched = Sched {
-    runtime_ns: Counter::new(),
-    waits: Counter::new(),
-    run_delay_ns: Counter::new(),
-};
-
-/// Figures of the `mm` workload.
-#[derive(Debug)]
-pub struct Mm {
-    /// Pages handed out by the page allocator.
-    pub pages_allocated: Counter,
-    /// Pages given back to it.
-    pub pages_freed: Counter,
-    /// Page faults taken.
-    pub faults: Counter,
+/// The figures of a workload by its name; `None`: it counts nothing but its operations.
+pub fn of(workload: &str) -> Option<Vec<(&'static str, u64)>> {
+    Some(match workload {
+        "sched" => SCHED.list(),
+        "syscalls" => SYSCALLS.list(),
+        "block" => BLOCK.list(),
+        "net" => NET.list(),
+        "xdp" => XDP.list(),
+        "mm" => MM.list(),
+        _ => return None,
+    })
 }
 
-/// Those of the `mm` workload.
-pub static MM: Mm = Mm {
-    pages_allocated: Counter::new(),
-    pages_freed: Counter::new(),
-    faults: Counter::new(),
-};
-
-/// Figures of the `block` workload.
-#[derive(Debug)]
-pub struct Block {
-    /// Requests that came back from the device, those it refused included.
-    pub requests: Counter,
-    /// Those that it refused.
-    pub errors: Counter,
-    /// From the moment a request goes to the device until its end is known, ns, of all requests together.
-    pub latency_ns: Counter,
-    /// Bytes that the device has really read.
-    pub bytes_read: Counter,
-    /// Bytes that it has really written.
-    pub bytes_written: Counter,
-    /// How often it had to bring all to stable storage (fdatasync(2)).
-    pub flushes: Counter,
+figures! {
+    /// Figures of the machine's scheduler, over all workloads with green tasks.
+    Sched, SCHED, "sched" {
+        /// Tasks made.
+        forks,
+        /// Programs run.
+        execs,
+        /// Tasks ended.
+        exits,
+        /// Time that tasks had a CPU, ns.
+        runtime_ns,
+        /// How often a task got a CPU after it had waited on a run queue: was woken, or had lost the CPU without sleeping.
+        waits,
+        /// How long these waits were, all together, ns.
+        run_delay_ns,
+    }
 }
 
-/// Those of the `block` workload.
-pub static BLOCK: Block = Block {
-    requests: Counter::new(),
-    errors: Counter::new(),
-    latency_ns: Counter::new(),
-    bytes_read: Counter::new(),
-    bytes_written: Counter::new(),
-    flushes: Counter::new(),
-};
-
-/// Figures of the `net` workload. Those of the link are told from the frames that it carries, whatever the ends think.
-#[derive(Debug)]
-pub struct Net {
-    /// Connections that clients asked for.
-    pub connects: Counter,
-    /// Those that were refused.
-    pub refused: Counter,
-    /// Bytes that tasks sent.
-    pub bytes_sent: Counter,
-    /// Bytes that tasks received.
-    pub bytes_received: Counter,
-    /// Frames that the link was given.
-    pub frames: Counter,
-    /// Those that it lost.
-    pub frames_lost: Counter,
-    /// Those that it damaged.
-    pub frames_damaged: Counter,
-    /// Segments of which some was on the link before.
-    pub retransmits: Counter,
-    /// Resets.
-    pub resets: Counter,
+figures! {
+    /// Figures of the `syscalls` workload; calls of the children of `process` count too.
+    Syscalls, SYSCALLS, "syscalls" {
+        /// Calls that have come back, those of child processes included.
+        calls,
+        /// Those that failed.
+        failed,
+    }
 }
 
-/// Those of the `net` workload.
-pub static NET: Net = Net {
-    connects: Counter::new(),
-    refused: Counter::new(),
-    bytes_sent: Counter::new(),
-    bytes_received: Counter::new(),
-    frames: Counter::new(),
-    frames_lost: Counter::new(),
-    frames_damaged: Counter::new(),
-    retransmits: Counter::new(),
-    resets: Counter::new(),
-};
-
-/// Figures of the `xdp` workload.
-#[derive(Debug)]
-pub struct Xdp {
-    /// Packets that the program has seen.
-    pub seen: Counter,
-    /// Those that it let pass.
-    pub passed: Counter,
-    /// Those that it dropped.
-    pub dropped: Counter,
-    /// Those that it sent back.
-    pub sent_back: Counter,
-    /// Those that it redirected, whether that worked or not.
-    pub redirected: Counter,
-    /// Those that it gave up on.
-    pub aborted: Counter,
+figures! {
+    /// Figures of the `block` workload.
+    Block, BLOCK, "block" {
+        /// Requests that came back from the device, those it refused included.
+        requests,
+        /// Those that it refused.
+        errors,
+        /// From the moment a request goes to the device until its end is known, ns, of all requests together.
+        latency_ns,
+        /// Bytes that the device has really read.
+        bytes_read,
+        /// Bytes that it has really written.
+        bytes_written,
+        /// How often it had to bring all to stable storage (fdatasync(2)).
+        flushes,
+    }
 }
 
-/// Those of the `xdp` workload.
-pub static XDP: Xdp = Xdp {
-    seen: Counter::new(),
-    passed: Counter::new(),
-    dropped: Counter::new(),
-    sent_back: Counter::new(),
-    redirected: Counter::new(),
-    aborted: Counter::new(),
-};
+figures! {
+    /// Figures of the `net` workload. Those of the link are told from the frames that it carries, whatever the ends think.
+    Net, NET, "net" {
+        /// Connections that clients asked for.
+        connects,
+        /// Those that were refused.
+        refused,
+        /// Bytes that tasks sent.
+        bytes_sent,
+        /// Bytes that tasks received.
+        bytes_received,
+        /// Frames that the link was given.
+        frames,
+        /// Those that it lost.
+        frames_lost,
+        /// Those that it damaged.
+        frames_damaged,
+        /// Segments of which some was on the link before.
+        retransmits,
+        /// Resets.
+        resets,
+    }
+}
+
+figures! {
+    /// Figures of the `xdp` workload.
+    Xdp, XDP, "xdp" {
+        /// Packets that the program has seen.
+        seen,
+        /// Those that it let pass.
+        passed,
+        /// Those that it dropped.
+        dropped,
+        /// Those that it sent back.
+        sent_back,
+        /// Those that it redirected, whether that worked or not.
+        redirected,
+        /// Those that it gave up on.
+        aborted,
+    }
+}
+
+figures! {
+    /// Figures of the `mm` workload.
+    Mm, MM, "mm" {
+        /// Pages handed out by the page allocator.
+        pages_allocated,
+        /// Pages given back to it.
+        pages_freed,
+        /// Page faults taken.
+        faults,
+    }
+}
+
+/// A system call has come back with `ret`.
+pub(crate) fn call_is_back(ret: i64) {
+    SYSCALLS.calls.add(1);
+    SYSCALLS.failed.add(u64::from((-4095..0).contains(&ret)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_of_workloads() {
+        let with_figures = crate::ALL.iter().filter(|w| of(w.name).is_some());
+        assert_eq!(with_figures.count(), 6);
+        assert_eq!(of("nosuch"), None);
+        assert_eq!(MM.list()[2].0, "faults");
+    }
+}

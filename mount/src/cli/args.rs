@@ -300,6 +300,15 @@ Examples:
 Exit status: 0 it runs, 1 no daemon answers or it refuses, 2 wrong usage.
 Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
 
+const FIGURES_AFTER: &str = "\
+Prints a line for each figure: its name and its value since the daemon began. Times are in ns. They are counted where the
+work is done, not made from events, so that what a script makes of a trace can be held against them.
+
+Example:
+  utracefs workload figures block
+
+Exit status: 0 told, 1 no daemon answers or the workload has no figures, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
 const STOP_AFTER: &str = "\
 Nothing of it goes on when the command returns. Runs of it end as well.
 
@@ -354,6 +363,9 @@ pub enum WorkloadCommand {
     /// Stop one
     #[command(after_long_help = STOP_AFTER)]
     Stop(WorkloadName),
+    /// Tell what one has counted and measured itself
+    #[command(after_long_help = FIGURES_AFTER)]
+    Figures(WorkloadName),
     /// Choose something about one, such as what the link of net loses
     #[command(after_long_help = SET_AFTER)]
     Set(WorkloadSet),
@@ -370,7 +382,7 @@ pub struct MountRef {
     pub mount: Option<PathBuf>,
 }
 
-/// `utracefs workload stop`.
+/// `utracefs workload stop`, `utracefs workload figures`.
 #[derive(Debug, ClapArgs)]
 pub struct WorkloadName {
     /// The workload, as `workload list` names it

@@ -5,7 +5,7 @@ use super::control::client;
 use super::control::server::Asker;
 use super::failure::Failure;
 use super::say;
-use utracefs_workloads::{Manager, State, Status};
+use utracefs_workloads::{ALL, Manager, State, Status, figures};
 
 /// Asks the daemon of a mount about its workloads.
 ///
@@ -19,6 +19,7 @@ pub fn run(args: &WorkloadArgs) -> Result<u8, Failure> {
             let line = request("set", &a.name, None, None)?;
             (&a.mount.mount, format!("{line} {}", a.setting))
         }
+        WorkloadCommand::Figures(a) => (&a.mount.mount, request("figures", &a.name, None, None)?),
         WorkloadCommand::Stop(a) => (&a.mount.mount, request("stop", &a.name, None, None)?),
         WorkloadCommand::Run(a) => (
             &a.mount.mount,
@@ -61,13 +62,26 @@ pub fn answer(manager: &Manager, words: &[&str], asker: &mut Asker) -> Result<()
                 .ok_or_else(|| format!("`{setting}` is not KEY=VALUE"))?;
             return manager.set(name, key, value).map_err(text);
         }
+        ["figures", name] => {
+            let figures = figures::of(name).ok_or_else(|| match known(name) {
+                true => format!("{name} counts nothing but its operations: see list"),
+                false => utracefs_workloads::Error::Unknown(name.to_string()).to_string(),
+            })?;
+            for (figure, value) in figures {
+                asker.say(&format!("{figure} {value}"));
+            }
+            return Ok(());
+        }
         ["list"] => {
             manager.list().iter().for_each(|s| asker.say(&describe(s)));
             return Ok(());
         }
         [verb, name, options @ ..] => (*verb, *name, options),
         _ => {
-            return Err("list, start NAME, stop NAME, set NAME KEY=VALUE or run NAME ops=N".into());
+            return Err(
+                "list, start NAME, stop NAME, set NAME KEY=VALUE, figures NAME or run NAME ops=N"
+                    .into(),
+            );
         }
     };
     let (ops, rate) = parse(options)?;
@@ -81,6 +95,10 @@ pub fn answer(manager: &Manager, words: &[&str], asker: &mut Asker) -> Result<()
         }
         _ => Err(format!("what is `{}`?", words.join(" "))),
     }
+}
+
+fn known(name: &str) -> bool {
+    ALL.iter().any(|w| w.name == name)
 }
 
 /// `ops=N` and `rate=HZ` in any order.

@@ -10,6 +10,7 @@ use crate::events::sched::{
 use crate::events::signal::trace_signal_deliver;
 use crate::events::syscalls;
 use crate::events::task::trace_task_rename;
+use crate::figures::call_is_back;
 use crate::subject::Known;
 
 /// A stop for a system call (`PTRACE_O_TRACESYSGOOD`).
@@ -153,6 +154,7 @@ impl Member {
             }
             _ => {}
         }
+        call_is_back(ret);
         self.task.run(|| {
             trace_sys_exit(nr, ret);
             syscalls::exit(nr, ret);

@@ -15,6 +15,7 @@ use crate::events::sched::{
     trace_sched_process_fork, trace_sched_process_wait,
 };
 use crate::events::signal::{Sent, trace_signal_generate};
+use crate::figures::SCHED;
 use crate::pid;
 
 /// Locks that Linux holds where it wakes a parent that waits for a child: the task list's, the signal handlers', the
@@ -232,6 +233,7 @@ impl Local {
             kind,
         ));
         self.machine.tasks.lock().insert(child.clone(), parent);
+        SCHED.forks.add(1);
         trace_sched_process_fork(maker, &child);
         self.wake_new(&child, 0);
         child
@@ -299,6 +301,7 @@ pub(crate) fn exec(path: &str) {
     let name = path.rsplit('/').next().unwrap_or(path);
     trace_sched_prepare_exec(&task, path.as_bytes(), path.as_bytes());
     task.ctx.set_comm(&name.as_bytes()[..name.len().min(15)]);
+    SCHED.execs.add(1);
     trace_sched_process_exec(&task, task.pid(), path.as_bytes());
 }
 
@@ -311,6 +314,7 @@ pub(crate) fn set_prio(prio: i32) {
 pub(super) fn exit(local: &Local, task: &Arc<Green>, status: i32) {
     task.state.store(state::RUNNING, Ordering::SeqCst);
     let group_dead = task.group.live.fetch_sub(1, Ordering::SeqCst) == 1;
+    SCHED.exits.add(1);
     trace_sched_process_exit(task, group_dead);
     // Closes its pipes, which may wake others.
     drop(task.take_body());

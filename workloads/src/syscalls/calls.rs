@@ -12,6 +12,7 @@ use utracefs::event::syscall::Word;
 use crate::events::raw_syscalls::{trace_sys_enter, trace_sys_exit};
 use crate::events::sched::trace_sched_process_wait;
 use crate::events::syscalls as events;
+use crate::figures::call_is_back;
 use crate::subject::Known;
 
 /// Performs call `nr` on what `args` are in registers.
@@ -66,6 +67,7 @@ fn entered(nr: i64, args: &[u64; 6], paths: &[&[u8]]) {
 /// It is not any more.
 #[inline(always)]
 fn left(nr: i64, ret: i64) {
+    call_is_back(ret);
     trace_sys_exit(nr, ret);
     events::exit(nr, ret);
 }
