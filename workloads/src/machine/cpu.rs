@@ -274,13 +274,13 @@ impl Local {
     fn look_at_queue(&self) {
         let (slice_end, movable) = {
             let queue = self.cpu().queue.lock();
-            (queue.slice_end(), queue.movable())
+            (queue.slice_end(), queue.has_movable())
         };
         if slice_end.is_some() && !self.has_slice_timer() && !self.need_resched() {
             // As if who has queued them had told this CPU.
             self.in_hardirq(|| self.set_slice_timer(slice_end));
         }
-        if movable > 0
+        if movable
             && let Some(idle) = self.machine.cpus.iter().find(|cpu| cpu.is_free())
             && !idle.called.swap(true, Ordering::SeqCst)
         {

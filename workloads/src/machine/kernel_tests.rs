@@ -335,3 +335,28 @@ fn every_event_is_followed() {
         assert_eq!(declared, probed);
     }
 }
+
+#[test]
+fn nothing_is_left_of_a_machine() {
+    fn nothing(_: &()) {}
+    let (told, machine) = mpsc::channel();
+    let (code, trace) = run_on(&one(), move |machine| async move {
+        let queue = Workqueue::new("queue", WQ_BOUND);
+        let work = Work::new(nothing, ());
+        queue_work(&queue, &work);
+        work.flush().await;
+        // Its worker sleeps now, ksoftirqd has been there, and a timer is given up.
+        raise_softirq(SoftIrq::NetTx);
+        let timer = Timer::new(nothing, ());
+        timer.mod_timer(jiffies() + 100);
+        sleep(100_000).await;
+        let worker = machine.pools[0].clone();
+        told.send((Arc::downgrade(&machine), Arc::downgrade(&worker)))
+            .unwrap();
+        0
+    });
+    assert_eq!(code, 0);
+    follow(&trace);
+    let (machine, pool) = machine.recv().unwrap();
+    assert!(machine.upgrade().is_none() && pool.upgrade().is_none());
+}

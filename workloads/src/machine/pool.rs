@@ -166,9 +166,12 @@ struct Leaving(Arc<Worker>);
 impl Drop for Leaving {
     fn drop(&mut self) {
         let pool = &self.0.pool;
+        let local = local();
+        let task = local.current();
         let mut state = pool.state.lock();
+        state.idle.retain(|idle| !Arc::ptr_eq(idle, &task));
         self.0.rests(&mut state);
-        local().kick_pool(pool, &mut state);
+        local.kick_pool(pool, &mut state);
     }
 }
 
