@@ -63,6 +63,21 @@ pub static ALL: &[Workload] = &[
     mm::WORKLOAD,
 ];
 
+/// Something about a workload that can be chosen.
+pub struct Setting {
+    /// Whose it is.
+    pub workload: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it says, and in which unit.
+    pub about: &'static str,
+    apply: fn(&Shared, &str) -> Result<(), String>,
+    show: fn(&Shared) -> String,
+}
+
+/// All settings.
+pub static SETTINGS: &[Setting] = &[net::LOSS];
+
 /// What workloads of one manager have in common.
 #[derive(Default)]
 struct Shared {
@@ -70,6 +85,8 @@ struct Shared {
     machine: Mutex<Weak<machine::Owner>>,
     /// Where workloads make files; the system's directory for temporary ones if it is not given.
     temp_dir: Option<PathBuf>,
+    /// What the `net` workload's link loses.
+    net_loss: net::Loss,
 }
 
 /// What does a workload's operations.

@@ -489,3 +489,87 @@ fn processes_as_text() {
         "two are sent twice"
     );
 }
+
+#[test]
+fn connections_as_text() {
+    let _alone = alone();
+    let figures = &utracefs_workloads::figures::NET;
+    let (connects, retransmits, resets) = (
+        figures.connects.get(),
+        figures.retransmits.get(),
+        figures.resets.get(),
+    );
+    let systems = ["sock", "tcp", "net", "skb", "qdisc", "napi"];
+    let lines = traced("net", 10, &systems);
+    let count = |name: &str, part: &str| {
+        let is = |line: &&Line| line.name() == name && line.text.contains(part);
+        lines.iter().filter(is).count() as u64
+    };
+    // Five kinds take turns; the fifth makes two connections.
+    assert_eq!(figures.connects.get() - connects, 12);
+    assert_eq!(
+        count(
+            "inet_sock_set_state",
+            "oldstate=TCP_CLOSE newstate=TCP_SYN_SENT"
+        ),
+        12
+    );
+    assert_eq!(
+        count(
+            "inet_sock_set_state",
+            "oldstate=TCP_SYN_RECV newstate=TCP_ESTABLISHED"
+        ),
+        10
+    );
+    let again = count("tcp_retransmit_skb", " err=0") + count("tcp_retransmit_synack", "");
+    assert_eq!(again, figures.retransmits.get() - retransmits);
+    assert_eq!(count("tcp_send_reset", ""), figures.resets.get() - resets);
+    let has = |text: &str| {
+        assert!(lines.iter().any(|line| line.text.contains(text)), "{text}");
+    };
+    has(
+        "family=AF_INET protocol=IPPROTO_TCP sport=32768 dport=80 saddr=10.0.0.1 daddr=10.0.0.2 \
+         saddrv6=::ffff:10.0.0.1 daddrv6=::ffff:10.0.0.2 oldstate=TCP_CLOSE newstate=TCP_SYN_SENT",
+    );
+    has(
+        "sport=80 dport=0 saddr=0.0.0.0 daddr=0.0.0.0 saddrv6=::ffff:0.0.0.0 daddrv6=::ffff:0.0.0.0 \
+         oldstate=TCP_CLOSE newstate=TCP_LISTEN",
+    );
+    has(" src=10.0.0.2:81 dest=10.0.0.1:");
+    has(" state=UNKNOWN reason=NO_SOCKET");
+    has(" state=TCP_CLOSE reason=TCP_ABORT_ON_CLOSE");
+    has(" reason: TCP_LISTEN_OVERFLOW");
+    has(" for device (no_device) work ");
+    has("netif_receive_skb_entry: dev=eth1 napi_id=0x");
+    has("qdisc_create: dev=eth0 kind=pfifo parent=ffff:ffff");
+    for line in lines.iter().filter(|line| line.name() == "consume_skb") {
+        assert!(
+            line.value("location").contains("utracefs_workloads::net::"),
+            "{}",
+            line.text
+        );
+    }
+}
+
+#[test]
+fn verdicts_as_text() {
+    let _alone = alone();
+    let figures = &utracefs_workloads::figures::XDP;
+    let (aborted, redirected) = (figures.aborted.get(), figures.redirected.get());
+    let lines = traced("xdp", 30, &["xdp"]);
+    let count = |name: &str| lines.iter().filter(|line| line.name() == name).count() as u64;
+    assert_eq!(count("xdp_exception"), figures.aborted.get() - aborted);
+    assert_eq!(
+        count("xdp_redirect") + count("xdp_redirect_err"),
+        figures.redirected.get() - redirected
+    );
+    let has = |text: &str| {
+        assert!(lines.iter().any(|line| line.text.contains(text)), "{text}");
+    };
+    has(" action=ABORTED ifindex=11");
+    has(" action=REDIRECT ifindex=11 to_ifindex=12 err=0 map_id=");
+    has(" action=REDIRECT ifindex=11 to_ifindex=14 err=-100 map_id=");
+    has("xdp_bulk_tx: ifindex=11 action=TX sent=");
+    has("xdp_devmap_xmit: ndo_xdp_xmit from_ifindex=11 to_ifindex=12 action=REDIRECT sent=");
+    assert!(lines.iter().all(|line| line.flags.contains('s')));
+}

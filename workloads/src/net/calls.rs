@@ -6,9 +6,10 @@ use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
+use super::conn::Conn;
 use super::packet::End;
 use super::sock::{ResetReason, Sock, ready, state};
-use super::stack::{Conn, Host, Listening, Stack};
+use super::stack::{Host, Listening, Stack};
 use crate::events::sock::{trace_sock_recv_length, trace_sock_send_length};
 use crate::events::tcp::trace_tcp_destroy_sock;
 use crate::figures::NET;
@@ -40,7 +41,7 @@ pub(super) struct Bound {
 impl Host {
     /// A port of its own for a connection to `remote`.
     pub fn bind(self: &Arc<Host>, remote: End) -> Result<Bound, Errno> {
-        let port = self.with(|stack| stack.free_port(remote));
+        let port = self.with(Stack::free_port);
         Ok(Bound {
             host: self.clone(),
             port: port.ok_or(libc::EADDRNOTAVAIL)?,

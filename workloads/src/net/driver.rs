@@ -2,7 +2,7 @@
 //! in its interrupt handler.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -14,7 +14,7 @@ use super::softnet::{Napi, netif_receive_skb, netif_rx};
 use crate::machine::{Irq, IrqReturn, Machine, request_irq};
 use crate::xdp::Program;
 
-/// Frames that a card holds until its driver takes them; more are lost.
+/// Frames that a card holds until its driver takes them; more are lost, as those are that come while it is off.
 pub(crate) const RX_RING: usize = 512;
 
 /// How a card is driven.
@@ -31,8 +31,6 @@ pub(crate) struct Nic {
     kind: Kind,
     /// What has come in.
     ring: Mutex<VecDeque<Vec<u8>>>,
-    /// Frames that found the ring full or the card off.
-    missed: AtomicU64,
     open: AtomicBool,
     /// The card may interrupt; it does so once.
     armed: AtomicBool,
@@ -72,7 +70,6 @@ impl Nic {
         Nic {
             kind,
             ring: Mutex::default(),
-            missed: AtomicU64::new(0),
             open: AtomicBool::new(false),
             armed: AtomicBool::new(true),
             irq: request_irq(name, Arc::new(handler)),
@@ -92,12 +89,6 @@ impl Nic {
     /// Has a program look at everything that comes in; polled cards only.
     pub fn set_program(&self, program: Option<Arc<Program>>) {
         *self.program.write() = program;
-    }
-
-    /// Frames lost because the ring was full or the card off.
-    #[cfg(test)]
-    pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::SeqCst)
     }
 
     pub fn is_open(&self) -> bool {
@@ -137,7 +128,6 @@ impl Nic {
         {
             let mut ring = self.ring.lock();
             if !self.is_open() || ring.len() >= RX_RING {
-                self.missed.fetch_add(1, Ordering::SeqCst);
                 return;
             }
             ring.push_back(frame);

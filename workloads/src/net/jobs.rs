@@ -83,7 +83,7 @@ impl Order {
 /// Operation `op`.
 pub(super) async fn run(network: Arc<Network>, op: u64) -> i32 {
     let mut rng = Rng::of(SEED, op);
-    let ending = if rng.next() % 2 == 0 {
+    let ending = if rng.next().is_multiple_of(2) {
         Ending::Server
     } else {
         Ending::Client
@@ -124,7 +124,7 @@ async fn transfer(network: &Arc<Network>, order: Order) -> Result<bool, Errno> {
 async fn lossy_transfer(network: &Arc<Network>, order: Order) -> Result<bool, Errno> {
     exec("/usr/bin/wget");
     let bound = network.clients.bind(server_end(HTTP))?;
-    let _bad_way: Badly = network.link.badly(bound.port, order.op, network.loss);
+    let _bad_way: Badly = network.link.badly(bound.port, order.op, network.loss.get());
     fetch(network, bound, HTTP, order).await
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct Link {
     ends: [OnceLock<Weak<Device>>; 2],
     /// By the client's port.
     bad_ways: Mutex<HashMap<u16, BadWay>>,
-    /// How far each direction of a connection has come on the link, by the ports.
-    passed: Mutex<HashMap<(u16, u16), u32>>,
+    /// How far each direction of a connection has come on the link, by the client's port.
+    passed: [Mutex<HashMap<u16, u32>>; 2],
 }
 
 /// What the link knows of a connection that goes a bad way.
@@ -89,7 +89,7 @@ impl Link {
             None => Fate::Arrives,
         };
         if let Some(segment) = &segment {
-            self.count(segment, fate);
+            self.count(from, segment, fate);
         }
         #[cfg(test)]
         super::tests::tap(fate, frame);
@@ -109,15 +109,14 @@ impl Link {
     }
 
     fn fate(&self, from: usize, segment: &Segment) -> Fate {
-        let port = [segment.from.port, segment.to.port][from];
-        match self.bad_ways.lock().get_mut(&port) {
+        match self.bad_ways.lock().get_mut(&client_port(from, segment)) {
             Some(way) => way.fate(from, segment),
             None => Fate::Arrives,
         }
     }
 
     /// Tells from a segment and those before it whether some of it was here before.
-    fn count(&self, segment: &Segment, fate: Fate) {
+    fn count(&self, from: usize, segment: &Segment, fate: Fate) {
         NET.frames.add(1);
         NET.frames_lost.add(u64::from(fate == Fate::Lost));
         NET.frames_damaged.add(u64::from(fate == Fate::Damaged));
@@ -126,8 +125,8 @@ impl Link {
             return;
         }
         let end = segment.seq.wrapping_add(segment.sequence_len());
-        let mut passed = self.passed.lock();
-        let furthest = passed.entry((segment.from.port, segment.to.port));
+        let mut passed = self.passed[from].lock();
+        let furthest = passed.entry(client_port(from, segment));
         let new = matches!(furthest, Entry::Vacant(_));
         let furthest = furthest.or_insert(end);
         // A SYN that is not the last one again begins another connection between the same ports.
@@ -139,6 +138,10 @@ impl Link {
             *furthest = end;
         }
     }
+}
+
+fn client_port(from: usize, segment: &Segment) -> u16 {
+    [segment.from.port, segment.to.port][from]
 }
 
 impl BadWay {

@@ -7,11 +7,13 @@
 //! who waits for what is in it (`calls`).
 
 mod calls;
+mod conn;
 mod device;
 mod driver;
 mod jobs;
 mod link;
 mod packet;
+mod phy;
 mod receive;
 pub(crate) mod skb;
 mod sock;
@@ -21,12 +23,13 @@ mod stack;
 pub(crate) mod tests;
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::jobs::{Make, family, perform};
 use crate::load::Load;
 use crate::machine::{Machine, Owner, fork, sleep, wait_pid};
-use crate::{Engine, Shared, Workload};
+use crate::{Engine, Setting, Shared, Workload};
 
 pub use device::Qdisc;
 pub(crate) use device::{Device, Protocol, QUEUE_LIMIT};
@@ -48,15 +51,22 @@ pub(crate) const WORKLOAD: Workload = Workload {
     name: "net",
     about: "TCP connections between two hosts on an in-memory link, with the events of sockets, TCP, queueing disciplines, \
             devices and packets. One operation is the life of a connection; five kinds take turns: a transfer, a transfer \
-            on a way that loses 5 % of the packets (UTRACEFS_NET_LOSS: another percentage), one that the client resets \
-            half-way, one that is refused, and two to a listener that has its hands full at the second one",
+            on a way that loses packets (setting loss), one that the client resets half-way, one that is refused, and two \
+            to a listener that has its hands full at the second one",
     rate: 0.5,
     open,
 };
 
-/// The variable that says how many per cent of the packets get lost on the bad way.
-const LOSS_VARIABLE: &str = "UTRACEFS_NET_LOSS";
-/// What gets lost if it says nothing: 5 %.
+/// How many packets get lost on the bad way.
+pub(crate) const LOSS: Setting = Setting {
+    workload: WORKLOAD.name,
+    name: "loss",
+    about: "per cent of the packets that get lost on the bad way, 0 to 30; 5 if nothing is chosen",
+    apply: |shared, text| shared.net_loss.set(text),
+    show: |shared| shared.net_loss.show(),
+};
+
+/// What gets lost if nothing is chosen: 5 %.
 const DEFAULT_LOSS: u64 = 500;
 /// More cannot get lost: connections have to come to an end.
 const MOST_LOSS: f64 = 30.0;
@@ -77,12 +87,46 @@ struct Network {
     link: Arc<Link>,
     clients: Arc<Host>,
     servers: Arc<Host>,
-    /// Of LOSS_UNIT, on the bad way.
-    loss: u64,
+    /// On the bad way.
+    loss: Loss,
+}
+
+/// Packets that get lost, of LOSS_UNIT.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss(Arc<AtomicU64>);
+
+impl Default for Loss {
+    fn default() -> Loss {
+        Loss(Arc::new(AtomicU64::new(DEFAULT_LOSS)))
+    }
+}
+
+impl Loss {
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes per cent as text.
+    fn set(&self, text: &str) -> Result<(), String> {
+        match text.parse::<f64>() {
+            Ok(percent) if (0.0..=MOST_LOSS).contains(&percent) => {
+                let parts = (percent / 100.0 * LOSS_UNIT as f64).round() as u64;
+                self.0.store(parts, Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Err(format!(
+                "'{text}' is not a loss: give a percentage from 0 to {MOST_LOSS}"
+            )),
+        }
+    }
+
+    fn show(&self) -> String {
+        (self.get() as f64 * 100.0 / LOSS_UNIT as f64).to_string()
+    }
 }
 
 impl Network {
-    fn new(machine: &Arc<Machine>, cpus: usize, loss: u64) -> Network {
+    fn new(machine: &Arc<Machine>, cpus: usize, loss: Loss) -> Network {
         // Two hosts, but one list of devices: each has a name and a number of its own.
         let device = |name, ifindex, kind, cpu| {
             Device::new(name, ifindex, QUEUE_LIMIT, |device| {
@@ -110,46 +154,31 @@ impl Network {
             host.device.close();
         }
         for host in [&self.clients, &self.servers] {
-            unregister(&host.device, 1).await;
+            unregister(&host.device).await;
         }
         0
     }
 }
 
-/// Waits until nobody has the device any more but its owner and `others`: packets do.
-pub(crate) async fn unregister(device: &Arc<Device>, others: usize) {
-    while Arc::strong_count(device) > 1 + others {
+/// Waits until nobody has the device any more but its owner: packets do.
+pub(crate) async fn unregister(device: &Arc<Device>) {
+    while Arc::strong_count(device) > 1 {
         sleep(1_000_000).await;
     }
 }
 
 struct Net {
     machine: Arc<Owner>,
-    loss: u64,
+    loss: Loss,
 }
 
 fn open(shared: &Shared) -> io::Result<Box<dyn Engine>> {
-    let loss = match std::env::var(LOSS_VARIABLE) {
-        Ok(text) => loss_of(&text)?,
-        Err(_) => DEFAULT_LOSS,
-    };
     let machine = Owner::shared(&shared.machine)?;
     start_receiving(&machine);
-    Ok(Box::new(Net { machine, loss }))
-}
-
-/// Per cent as text, as parts of LOSS_UNIT.
-fn loss_of(text: &str) -> io::Result<u64> {
-    let percent: Option<f64> = text.trim().parse().ok();
-    match percent {
-        Some(percent) if (0.0..=MOST_LOSS).contains(&percent) => {
-            Ok((percent / 100.0 * LOSS_UNIT as f64).round() as u64)
-        }
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{LOSS_VARIABLE} is '{text}'; give a percentage from 0 to {MOST_LOSS}"),
-        )),
-    }
+    Ok(Box::new(Net {
+        machine,
+        loss: shared.net_loss.clone(),
+    }))
 }
 
 impl Engine for Net {
@@ -158,9 +187,9 @@ impl Engine for Net {
         let first = {
             let (network, load) = (network.clone(), load.clone());
             let (machine, cpus) = (self.machine.machine().clone(), self.machine.cpus());
-            let loss = self.loss;
+            let loss = self.loss.clone();
             async move {
-                let made = || Arc::new(Network::new(&machine, cpus, loss));
+                let made = || Arc::new(Network::new(&machine, cpus, loss.clone()));
                 init(network.get_or_init(made).clone(), load).await
             }
         };

@@ -3,10 +3,11 @@
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 
+use super::conn::Conn;
 use super::packet::{Segment, before, checksum_is_right};
 use super::skb::{DropReason, IPV4, Skb, consume_skb, here, kfree_skb, sk_skb_reason_drop};
 use super::sock::{Request, ResetReason};
-use super::stack::{Cause, Conn, Host, RECEIVE_BUFFER, Stack, data_ready, now};
+use super::stack::{Cause, Host, RECEIVE_BUFFER, Stack, data_ready, now};
 use crate::events::skb::trace_skb_copy_datagram_iovec;
 use crate::events::tcp::{trace_tcp_bad_csum, trace_tcp_receive_reset};
 

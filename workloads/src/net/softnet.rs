@@ -27,6 +27,8 @@ const NET_RX_DROP: i32 = 1;
 /// Numbers of polled devices begin here: smaller ones are CPUs to the kernel.
 const FIRST_NAPI_ID: u32 = 8193;
 
+type Poll = Box<dyn Fn(&Arc<Napi>, usize) -> usize + Send + Sync>;
+
 /// Something that is polled: a device's receive queue, or a CPU's backlog.
 pub(crate) struct Napi {
     pub id: u32,
@@ -34,7 +36,7 @@ pub(crate) struct Napi {
     /// On a CPU's list, or being polled.
     scheduled: AtomicBool,
     /// Takes at most so many packets; says how many it took.
-    poll: Box<dyn Fn(&Arc<Napi>, usize) -> usize + Send + Sync>,
+    poll: Poll,
 }
 
 impl Napi {

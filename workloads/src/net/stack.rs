@@ -9,16 +9,16 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpListenEndpoint, Ipv4Address};
 
+use super::conn::Conn;
 use super::device::{Device, Protocol};
-use super::packet::{End, Segment, before, framed};
-use super::receive::Received;
+use super::packet::{End, Segment, framed};
+use super::phy::Phy;
 use super::skb::Skb;
-use super::sock::{Request, ResetReason, Sock, ready, state, steps};
+use super::sock::{ResetReason, Sock, ready, state, steps};
 use crate::events::sock::{AF_INET, IPPROTO_TCP, trace_sk_data_ready};
 use crate::events::tcp::{
     trace_tcp_destroy_sock, trace_tcp_retransmit_skb, trace_tcp_retransmit_synack,
@@ -27,8 +27,6 @@ use crate::events::tcp::{
 use crate::futex::now_ns;
 use crate::machine::{Timer, WaitQueue, nsecs_to_jiffies, with_bh_disabled};
 
-/// Largest packet from the internet header on.
-pub(crate) const MTU: usize = 1500;
 /// Room for what has come in and was not read. No transfer is larger: the window never closes.
 pub(crate) const RECEIVE_BUFFER: usize = 48 * 1024;
 const SEND_BUFFER: usize = 16 * 1024;
@@ -65,26 +63,6 @@ pub(super) struct Stack {
     next_port: u16,
 }
 
-/// What the kernel knows of a connection.
-pub(super) struct Conn {
-    pub local: End,
-    pub remote: End,
-    /// `None` until a listener's connection is made, and after TIME-WAIT has begun.
-    pub sock: Option<Arc<Sock>>,
-    /// The listener that was asked for it, until it is made.
-    pub request: Option<(Box<Request>, Arc<Sock>)>,
-    /// What was reported last.
-    pub reported: tcp::State,
-    /// The end of what was sent so far.
-    sent: Option<u32>,
-    pub received: Received,
-    /// Why it was closed, for its owner.
-    pub error: Option<i32>,
-    /// Its owner has closed it.
-    pub orphan: bool,
-    pub reset_reason: ResetReason,
-}
-
 /// A socket that connections can be made to.
 pub(super) struct Listening {
     pub sock: Arc<Sock>,
@@ -95,13 +73,6 @@ pub(super) struct Listening {
     pub accept: VecDeque<SocketHandle>,
     /// Connections that were asked for in vain so far.
     pub overflows: u64,
-}
-
-/// The stack's side of the device: one packet in, any number out.
-#[derive(Default)]
-pub(super) struct Phy {
-    pub input: Option<Vec<u8>>,
-    output: VecDeque<Vec<u8>>,
 }
 
 /// What came in and is being looked at.
@@ -295,8 +266,8 @@ impl Stack {
         self.sockets.get_mut(handle)
     }
 
-    /// A port that no connection to `remote` has.
-    pub fn free_port(&mut self, remote: End) -> Option<u16> {
+    /// A port that no connection has, wherever it goes.
+    pub fn free_port(&mut self) -> Option<u16> {
         for _ in EPHEMERAL {
             let port = self.next_port;
             self.next_port = if port + 1 < EPHEMERAL.end {
@@ -304,7 +275,7 @@ impl Stack {
             } else {
                 EPHEMERAL.start
             };
-            if !self.known.contains_key(&(port, remote)) {
+            if self.known.keys().all(|(taken, _)| *taken != port) {
                 return Some(port);
             }
         }
@@ -412,76 +383,6 @@ impl Stack {
     }
 }
 
-impl Conn {
-    pub fn new(local: End, remote: End, sock: Option<Arc<Sock>>) -> Conn {
-        Conn {
-            local,
-            remote,
-            sock,
-            request: None,
-            reported: tcp::State::Closed,
-            sent: None,
-            received: Received::default(),
-            error: None,
-            orphan: false,
-            reset_reason: ResetReason::State,
-        }
-    }
-
-    /// Whether the listener's connection is made when the stack's socket comes to `state`.
-    fn is_accepted_as(&self, state: tcp::State) -> bool {
-        let made = matches!(state, tcp::State::Established | tcp::State::CloseWait);
-        made && self.request.is_some()
-    }
-
-    /// The owner of a socket that was closed by somebody else learns why.
-    fn report_error(&mut self) {
-        if let Some(sock) = &self.sock
-            && !self.orphan
-        {
-            sock.report_error(self.error.take().unwrap_or(libc::ETIMEDOUT));
-        }
-    }
-
-    fn set_ready(&self, socket: &tcp::Socket) {
-        let Some(sock) = &self.sock else { return };
-        let mut now = 0;
-        if socket.state() != tcp::State::SynSent {
-            now |= ready::CONNECT;
-            if socket.recv_queue() > 0 || !socket.may_recv() || sock.has_error() {
-                now |= ready::READ;
-            }
-            if socket.can_send() || !socket.may_send() {
-                now |= ready::WRITE;
-            }
-        }
-        sock.set_ready(now);
-    }
-
-    fn is_closed(&self) -> bool {
-        self.reported == tcp::State::Closed
-    }
-
-    fn sock_addr(&self) -> *const () {
-        self.sock
-            .as_ref()
-            .map_or(std::ptr::null(), |sock| sock.addr())
-    }
-
-    /// Notes what is sent; says whether some of it was sent before.
-    fn sends(&mut self, segment: &Segment) -> bool {
-        if segment.sequence_len() == 0 {
-            return false;
-        }
-        let end = segment.seq.wrapping_add(segment.sequence_len());
-        let again = self.sent.is_some_and(|sent| before(segment.seq, sent));
-        if self.sent.is_none_or(|sent| before(sent, end)) {
-            self.sent = Some(end);
-        }
-        again
-    }
-}
-
 /// There is something for the socket's owner.
 pub(super) fn data_ready(sock: &Sock) {
     let wakes = sock_def_readable as *const () as usize;
@@ -497,46 +398,4 @@ fn sock_def_readable(sock: &Sock) {
 /// The time as the stack counts it.
 pub(super) fn now() -> Instant {
     Instant::from_micros((now_ns() / 1000) as i64)
-}
-
-impl phy::Device for Phy {
-    type RxToken<'a> = Input;
-    type TxToken<'a> = Output<'a>;
-
-    fn receive(&mut self, _: Instant) -> Option<(Input, Output<'_>)> {
-        let packet = self.input.take()?;
-        Some((Input(packet), Output(&mut self.output)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<Output<'_>> {
-        Some(Output(&mut self.output))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU;
-        capabilities
-    }
-}
-
-/// The packet that came in.
-pub(super) struct Input(Vec<u8>);
-
-impl phy::RxToken for Input {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, look: F) -> R {
-        look(&self.0)
-    }
-}
-
-/// Where a packet goes out.
-pub(super) struct Output<'a>(&'a mut VecDeque<Vec<u8>>);
-
-impl phy::TxToken for Output<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
-        let mut packet = vec![0; len];
-        let result = fill(&mut packet);
-        self.0.push_back(packet);
-        result
-    }
 }

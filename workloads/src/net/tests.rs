@@ -3,7 +3,7 @@
 pub(crate) mod follow;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use super::jobs::KINDS;
 use super::link::Fate;
 use super::skb::MADE;
-use super::{DropReason, Net, ResetReason, loss_of, start_receiving};
+use super::{DropReason, Loss, Net, ResetReason, start_receiving};
 use crate::events::flags::{BH_OFF, HARDIRQ, SOFTIRQ};
+use crate::figures::NET;
 use crate::load::Load;
 use crate::machine::Owner;
 use crate::testing::net::{Event, Record, recorded};
@@ -41,20 +42,49 @@ struct Seen {
     trace: Vec<Record>,
     carried: Vec<Carried>,
     made: u64,
+    /// What the workload's own figures grew by.
+    figures: [u64; 9],
+}
+
+/// The workload's own figures.
+fn figures() -> [u64; 9] {
+    [
+        &NET.connects,
+        &NET.refused,
+        &NET.bytes_sent,
+        &NET.bytes_received,
+        &NET.frames,
+        &NET.frames_lost,
+        &NET.frames_damaged,
+        &NET.retransmits,
+        &NET.resets,
+    ]
+    .map(|counter| counter.get())
 }
 
 fn seen<T>(work: impl FnOnce() -> T) -> (T, Seen) {
-    let ((result, carried, made), trace) = recorded(|| {
+    let ((result, carried, made, figures), trace) = recorded(|| {
+        let figures_before = figures();
         let before = MADE.load(Ordering::SeqCst);
         *TAP.lock() = Some(Vec::new());
         let result = work();
         let carried = TAP.lock().take().unwrap();
-        (result, carried, MADE.load(Ordering::SeqCst) - before)
+        let mut figures = figures();
+        for (figure, before) in figures.iter_mut().zip(figures_before) {
+            *figure -= before;
+        }
+        (
+            result,
+            carried,
+            MADE.load(Ordering::SeqCst) - before,
+            figures,
+        )
     });
     let seen = Seen {
         trace,
         carried,
         made,
+        figures,
     };
     (result, seen)
 }
@@ -66,6 +96,7 @@ fn run(ops: u64, loss: u64) -> Seen {
         let machine = Owner::shared(&slot).unwrap();
         start_receiving(&machine);
         let load = Arc::new(Load::new(Some(ops), None, Arc::default()));
+        let loss = Loss(Arc::new(AtomicU64::new(loss)));
         Box::new(Net { machine, loss }).run(&load).unwrap();
         assert_eq!(load.done(), ops);
     };
@@ -113,6 +144,18 @@ impl Seen {
             self.count(|e| matches!(e, Event::SendReset { .. })),
             wire.resets
         );
+        let own = [
+            sockets.clients,
+            sockets.refused,
+            sockets.sent,
+            sockets.received,
+            packets.sent,
+            lost,
+            damaged,
+            wire.sent_again,
+            wire.resets,
+        ];
+        assert_eq!(own, self.figures);
         (packets, sockets, wire)
     }
 }
@@ -238,17 +281,33 @@ fn transfers_repeat() {
 
 #[test]
 fn losses_as_text() {
-    let check = |text: &str, expected| assert_eq!(loss_of(text).ok(), expected, "{text}");
-    check("5", Some(500));
-    check("0", Some(0));
-    check(" 0.25\n", Some(25));
-    check("30", Some(3000));
-    for wrong in ["", "5%", "-1", "31", "NaN", "inf"] {
-        check(wrong, None);
+    let manager = Manager::new();
+    let shown = || {
+        let list = manager.list();
+        let net = list.into_iter().find(|s| s.name == "net").unwrap();
+        net.settings
+    };
+    assert_eq!(shown(), [("loss", "5".to_string())]);
+    for text in ["0", "0.25", "30"] {
+        manager.set("net", "loss", text).unwrap();
+        assert_eq!(shown(), [("loss", text.to_string())]);
     }
-    let error = loss_of("much").unwrap_err().to_string();
+    for wrong in ["", "5%", "-1", "31", "NaN", "inf"] {
+        let error = manager.set("net", "loss", wrong).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("'{wrong}' is not a loss: give a percentage from 0 to 30")
+        );
+    }
+    assert_eq!(shown(), [("loss", "30".to_string())]);
+    let refused = |workload, setting| manager.set(workload, setting, "1").unwrap_err().to_string();
     assert_eq!(
-        error,
-        "UTRACEFS_NET_LOSS is 'much'; give a percentage from 0 to 30"
+        refused("net", "gain"),
+        "workload net has no setting 'gain'; there are: loss"
     );
+    assert_eq!(
+        refused("sched", "loss"),
+        "workload sched has no setting 'loss'; there are: none"
+    );
+    assert!(refused("nosuch", "loss").starts_with("no workload is called 'nosuch'"));
 }

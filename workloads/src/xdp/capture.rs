@@ -13,6 +13,9 @@ use crate::net::{DropReason, Protocol, Skb, consume_skb, here, sk_skb_reason_dro
 
 const AF_PACKET: u16 = libc::AF_PACKET as u16;
 
+/// Sees a packet for which there was no room.
+type OnDrop = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// A packet socket.
 pub(super) struct Capture {
     queue: Mutex<VecDeque<Box<Skb>>>,
@@ -21,12 +24,12 @@ pub(super) struct Capture {
     limit: usize,
     closed: AtomicBool,
     wait: WaitQueue,
-    on_drop: Box<dyn Fn(&[u8]) + Send + Sync>,
+    on_drop: OnDrop,
 }
 
 impl Capture {
     /// A socket that holds so many bytes; `on_drop` sees what finds no room.
-    pub fn new(limit: usize, on_drop: Box<dyn Fn(&[u8]) + Send + Sync>) -> Arc<Capture> {
+    pub fn new(limit: usize, on_drop: OnDrop) -> Arc<Capture> {
         Arc::new(Capture {
             queue: Mutex::default(),
             allocated: AtomicUsize::new(0),

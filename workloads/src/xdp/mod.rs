@@ -168,7 +168,7 @@ impl Network {
         self.captures.iter().for_each(|capture| capture.purge());
         self.xdp0.nic.set_program(None);
         for device in [&self.pkt0, &self.xdp0, &self.xdp1, &self.pkt1, &self.xdp2] {
-            unregister(device, 0).await;
+            unregister(device).await;
         }
         0
     }

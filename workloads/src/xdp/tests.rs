@@ -7,18 +7,34 @@ use std::time::Duration;
 use super::*;
 use crate::Manager;
 use crate::events::flags::SOFTIRQ;
+use crate::figures::XDP;
 use crate::net::skb::MADE;
 use crate::net::tests::follow::Packets;
 use crate::testing::net::{Event, Record, recorded};
 
-/// Does some work; what happened, and how many packets were made.
-fn seen(work: impl FnOnce()) -> (Vec<Record>, u64) {
-    let (made, trace) = recorded(|| {
-        let before = MADE.load(Ordering::SeqCst);
+/// The workload's own figures.
+fn figures() -> [u64; 6] {
+    [
+        &XDP.seen,
+        &XDP.passed,
+        &XDP.dropped,
+        &XDP.sent_back,
+        &XDP.redirected,
+        &XDP.aborted,
+    ]
+    .map(|counter| counter.get())
+}
+
+/// Does some work; what happened, how many packets were made, and what the figures grew by.
+fn seen(work: impl FnOnce()) -> (Vec<Record>, u64, [u64; 6]) {
+    let ((made, figures), trace) = recorded(|| {
+        let (made, before) = (MADE.load(Ordering::SeqCst), figures());
         work();
-        MADE.load(Ordering::SeqCst) - before
+        let after = figures();
+        let grown = std::array::from_fn(|at| after[at] - before[at]);
+        (MADE.load(Ordering::SeqCst) - made, grown)
     });
-    (trace, made)
+    (trace, made, figures)
 }
 
 /// Everything that must hold whatever happened.
@@ -34,11 +50,22 @@ fn check(trace: &[Record], made: u64) -> Packets {
 #[test]
 fn a_run_is_exact_and_every_verdict_carried_out() {
     for ops in [0, 1, 40] {
-        let (trace, made) = seen(|| Manager::new().run("xdp", ops, None).unwrap());
+        let (trace, made, figures) = seen(|| Manager::new().run("xdp", ops, None).unwrap());
         let packets = check(&trace, made);
         let sent: Vec<(u16, usize)> = (0..ops).flat_map(burst).collect();
         let with = |port| sent.iter().filter(|packet| packet.0 == port).count() as u64;
-        assert_eq!(packets.sent, sent.len() as u64);
+        let seen = sent.len() as u64;
+        let redirected = with(REDIRECTED) + with(TO_NOWHERE);
+        let own = [
+            seen,
+            with(PASSED),
+            with(DROPPED),
+            with(SENT_BACK),
+            redirected,
+            with(UNREADABLE),
+        ];
+        assert_eq!(own, figures);
+        assert_eq!(packets.sent, seen);
         let sum = |of: &dyn Fn(&Event) -> u64| -> u64 { trace.iter().map(|r| of(&r.event)).sum() };
         let check = |what: &str, of: &dyn Fn(&Event) -> u64, expected| {
             assert_eq!(sum(of), expected, "{what}, {ops} operations");
@@ -132,7 +159,7 @@ fn a_run_is_exact_and_every_verdict_carried_out() {
 #[test]
 fn stopping_under_load_leaves_nothing() {
     for ops in [0, 1, 50] {
-        let (trace, made) = seen(|| {
+        let (trace, made, _) = seen(|| {
             let manager = Manager::new();
             manager.start("xdp", Some(100_000.0)).unwrap();
             let done = || manager.list().iter().find(|s| s.name == "xdp").unwrap().ops;
@@ -147,7 +174,7 @@ fn stopping_under_load_leaves_nothing() {
 
 #[test]
 fn a_socket_that_nobody_reads_gets_full() {
-    let (trace, made) = seen(|| {
+    let (trace, made, _) = seen(|| {
         let slot = Mutex::default();
         let machine = Owner::shared(&slot).unwrap();
         let device = Device::new("full0", 20, QUEUE_LIMIT, |device| {

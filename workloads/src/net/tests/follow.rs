@@ -138,6 +138,7 @@ pub(super) struct Sockets {
     pub whole: u64,
     pub sent_whole: u64,
     pub received_whole: u64,
+    pub sent: u64,
     pub received: u64,
 }
 
@@ -229,6 +230,7 @@ impl Sockets {
         for (who, life) in &self.lives {
             assert!(life.state == CLOSE && life.destroyed, "{who:?} {life:?}");
             self.received += life.received;
+            self.sent += life.sent;
             if who.dport == 0 {
                 assert_eq!(life.path, [CLOSE, LISTEN, CLOSE]);
                 self.listeners += 1;
