@@ -4,6 +4,10 @@
 //! evenly on all CPUs, else CLOCK_MONOTONIC. They and `x86-tsc` can be read in the middle of a restartable sequence
 //! ([`ClockId::scale`]); the others cost a call and are read before it.
 
+mod monotonic;
+
+pub use monotonic::monotonic;
+
 /// A trace clock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

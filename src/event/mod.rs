@@ -10,3 +10,4 @@ pub mod record;
 pub mod registry;
 pub mod syscall;
 pub mod tracepoint;
+pub mod watch;

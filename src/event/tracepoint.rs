@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::base::error::{Errno, Error, Result};
 use crate::base::patch::lock::{Held, lock};
 use crate::base::rcu::{Garbage, Guard};
+use crate::event::watch;
 
 pub use crate::base::patch::{Batch, Switch};
 
@@ -351,7 +352,10 @@ impl Changes {
         for tracepoint in self.touched.drain(..) {
             tracepoint.switch.set(tracepoint.is_on(), &mut batch);
         }
-        batch.commit_holding(&lock)
+        let switched = batch.commit_holding(&lock);
+        drop(lock);
+        watch::tell();
+        switched
     }
 }
 

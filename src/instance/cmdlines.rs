@@ -243,10 +243,11 @@ impl Cmdlines {
         array.settle();
     }
 
-    /// Enters or updates a task; `None` leaves that part as it is. False: the table was taken, try again with the next event.
+    /// Enters or updates a task; `None` leaves that part as it is. A number below 0 is nobody's. False: the table was taken,
+    /// try again with the next event.
     pub fn enter(&self, pid: i32, name: Option<[u8; COMM_LEN]>, tgid: Option<i32>) -> bool {
         // pid 0 is the idle task: its name is printed without being saved
-        pid == 0 || self.try_with(|t| t.enter(pid, name, tgid)).is_some()
+        pid <= 0 || self.try_with(|t| t.enter(pid, name, tgid)).is_some()
     }
 
     /// What is remembered of a pid.

@@ -479,7 +479,7 @@ impl EventFile {
                 return;
             }
         }
-        let happened = Happened::new(self, Stack::Here(here));
+        let happened = Happened::new(self, Stack::of(task::current(), here));
         let section = self.triggers.section();
         let fired = {
             // SAFETY: the caller's promise
@@ -516,8 +516,7 @@ impl EventFile {
             Some(place) => {
                 // SAFETY: the caller's promise
                 let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
-                self.buffer
-                    .append_at(place.cpu.map(|c| c as usize), place.time, record)
+                self.buffer.append_placed(place, record)
             }
             // SAFETY: the caller's promise is what `append` asks for
             None => unsafe { self.buffer.append::<0>(payload, len) },

@@ -94,7 +94,7 @@ fn begin(buffer: &Buffer, writer: &Task, id: u16, record: &mut [u8]) -> Result<(
 /// Records. A buffer that does not take it: `EBADF`.
 fn append(buffer: &Buffer, writer: &Task, record: &[u8]) -> Result<()> {
     let place = writer.place().unwrap_or_default();
-    match buffer.append_at(place.cpu.map(|c| c as usize), place.time, record) {
+    match buffer.append_placed(place, record) {
         true => Ok(()),
         false => Err(Error::new(Errno::EBADF)),
     }

@@ -27,6 +27,18 @@ pub(super) enum Stack {
     Here(Here),
     /// In another program, of which this address is all that is known.
     At(u64),
+    /// In another program that has been told of: its kernel stack is not known, and of its own this address at most.
+    Told(Option<u64>),
+}
+
+impl Stack {
+    /// Of an event of `task`, for which the calling thread stands `here`.
+    pub(super) fn of(task: Current, here: Here) -> Stack {
+        match task.place() {
+            None => Stack::Here(here),
+            Some(place) => Stack::Told(place.ip),
+        }
+    }
 }
 
 /// A record being made.
@@ -44,9 +56,12 @@ pub(super) fn record(buffer: &Buffer, task: Current, stack: &Stack, kernel: bool
             frames[0] = *address;
             1
         }
+        Stack::Told(_) => 0,
     };
     let frames = &frames[..found];
-    if kernel && !frames.is_empty() {
+    let told = matches!(stack, Stack::Told(_));
+    if kernel && (told || !frames.is_empty()) {
+        // of a task in another program the title says that there was one
         append(buffer, task, KERNEL_STACK_ID, frames.len() as u32, frames);
     }
     if user {
@@ -54,7 +69,14 @@ pub(super) fn record(buffer: &Buffer, task: Current, stack: &Stack, kernel: bool
         for (to, from) in callers.iter_mut().zip(frames.iter().skip(OWN)) {
             *to = *from;
         }
-        append(buffer, task, USER_STACK_ID, process(), &callers);
+        let process = match stack {
+            Stack::Told(ip) => {
+                callers[0] = ip.unwrap_or(0);
+                task.tgid() as u32
+            }
+            _ => process(),
+        };
+        append(buffer, task, USER_STACK_ID, process, &callers);
     }
 }
 
@@ -70,7 +92,7 @@ fn append(buffer: &Buffer, task: Current, id: u16, word: u32, callers: &[u64]) {
     let len = CALLERS + 8 * callers.len();
     match task.place() {
         Some(place) => {
-            buffer.append_at(place.cpu.map(|c| c as usize), place.time, &bytes[..len]);
+            buffer.append_placed(place, &bytes[..len]);
         }
         None => {
             let payload = bytes.as_mut_ptr();

@@ -77,7 +77,6 @@ impl Tasks {
         let saved = self.cmdlines.get(pid);
         let comm: &[u8] = match &saved {
             _ if pid == 0 => b"<idle>",
-            _ if pid < 0 => b"<XXX>",
             Some(s) if s.comm[0] != 0 => comm_text(&s.comm),
             _ => b"<...>",
         };

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::{PipeReader, Piped, TraceReader};
 use crate::DynStr;
+use crate::base::clock::ClockId;
 use crate::base::error::Errno;
-use crate::base::task::Task;
+use crate::base::task::{Place, Task};
 use crate::event::registry::Registry;
 use crate::instance::trace_array::Enabled;
 use crate::instance::{TraceOption, Tracing};
@@ -228,4 +229,86 @@ fn stacks() {
         ),
         "{seen}"
     );
+}
+
+crate::define_event_trace!(
+    told,
+    TP_system(output_test3),
+    TP_PROTO(a: u32),
+    TP_STRUCT__entry{ a: u32 },
+    TP_fast_assign{ a: a },
+    TP_ident(__entry),
+    TP_printk("a={}", __entry.a)
+);
+
+/// Events of which others have told: by their own CPU, time and address.
+#[cfg(not(miri))]
+#[test]
+fn told_of() {
+    let tracing = tracing();
+    let top = tracing.top();
+    top.write_options(b"userstacktrace").expect("an option");
+    top.write_options(b"stacktrace").expect("an option");
+    let cpu = top.buffer().cpus() as u32 - 1;
+    let tell = |a: u32, pid: i32, time: u64| {
+        let place = Place {
+            cpu: Some(cpu),
+            time: Some(time),
+            ip: Some(0x1234),
+        };
+        let task = Task::new(pid, pid, "teller").with_place(place);
+        task.run(|| trace_told(a));
+    };
+    for clock in ClockId::ALL {
+        top.set_clock(clock.name().as_bytes()).expect("memory");
+        top.set_event(b"output_test3:told").expect("exists");
+        let start = ClockId::Mono.now();
+        tell(1, 700, start);
+        tell(2, -1, start + 3_000);
+        // before the last one: that cannot be
+        tell(3, 700, start + 1_000);
+        let seen = text(&mut TraceReader::new(top, None));
+        let lines: Vec<&str> = seen.lines().filter(|l| l.contains(": a=")).collect();
+        assert_eq!(lines.len(), 3, "{clock:?}: {seen}");
+        assert!(lines[0].contains(" teller-700 "), "{seen}");
+        assert!(lines[1].contains(" <...>--1 "), "{seen}");
+        let of_cpu = alloc::format!(" [{cpu:03}] ");
+        assert!(lines.iter().all(|l| l.contains(&of_cpu)), "{seen}");
+        let mut iter = top.buffer().consumer(cpu as usize);
+        let mut times = Vec::new();
+        while let Some(record) = iter.take() {
+            if record.payload[..2]
+                == top
+                    .registry()
+                    .find("output_test3", "told")
+                    .unwrap()
+                    .id
+                    .to_le_bytes()
+            {
+                times.push(record.ts);
+            }
+        }
+        match clock.is_ns() {
+            true => assert_eq!(
+                (times[1] - times[0], times[2]),
+                (3_000, times[1]),
+                "{clock:?}"
+            ),
+            false => assert!(times.is_sorted(), "{clock:?}"),
+        }
+        if *clock == ClockId::Mono {
+            assert_eq!(times[0], start);
+        }
+        // where it was in its program, and that nothing tells how it came there
+        assert_eq!(
+            bodies(&seen)[1..4],
+            [
+                "<stack trace>",
+                "<user stack trace>",
+                " =>  <0000000000001234>"
+            ],
+            "{seen}"
+        );
+        top.set_event(b"!output_test3:told").expect("exists");
+    }
 }

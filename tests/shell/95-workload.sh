@@ -45,6 +45,14 @@ kill "$pid"
 wait "$pid" || true
 wait_for 10 bash -c '! "$0" workload list --mount "$1" | grep -q "^sched .*1 run"' "$U" "$T"
 
+# a setting
+"$U" workload list --mount "$T" | grep -q '^net .*, loss=5 ' || fail "net does not say what it loses"
+"$U" workload set net loss=12.5 --mount "$T"
+"$U" workload list --mount "$T" | grep -q '^net .*, loss=12.5 ' || fail "the setting is not shown"
+refused 'from 0 to 30' "$U" workload set net loss=31 --mount "$T"
+refused 'there are: none' "$U" workload set sched loss=1 --mount "$T"
+"$U" workload set net loss=5 --mount "$T"
+
 refused 'nosuch' "$U" workload start nosuch --mount "$T"
 refused 'is no mount of utracefs' "$U" workload list --mount /proc
 is "by the variable" "$(cut -d' ' -f1 "$SCRATCH/list")" "$(UTRACEFS_MOUNT=$T "$U" workload list | cut -d' ' -f1)"

@@ -43,6 +43,11 @@ pub(crate) fn wait(word: &AtomicU32, seen: u32, deadline: Option<u64>) {
 /// Changes `word` and wakes whoever waits for it.
 pub(crate) fn poke(word: &AtomicU32) {
     word.fetch_add(1, Ordering::SeqCst);
+    wake(word);
+}
+
+/// Wakes whoever waits for `word`, which was changed.
+pub(crate) fn wake(word: &AtomicU32) {
     // SAFETY: the word is a live atomic; waking has no other memory effect.
     unsafe {
         libc::syscall(

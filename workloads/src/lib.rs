@@ -3,12 +3,18 @@
 //! A [`Workload`] is a row of [`ALL`]; a [`Manager`] starts, stops and counts them. Without a manager nothing runs, and
 //! while no event is enabled the calls that report cost a nop each.
 
+mod block;
 mod children;
 pub mod events;
+pub mod figures;
 mod futex;
+mod irq;
+mod jobs;
 mod load;
 mod machine;
 mod manager;
+mod mm;
+mod net;
 mod pid;
 mod process;
 mod rng;
@@ -18,6 +24,9 @@ pub mod subject;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod timer;
+mod workqueue;
+mod xdp;
 
 use std::io;
 use std::path::PathBuf;
@@ -41,7 +50,33 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub static ALL: &[Workload] = &[sched::WORKLOAD, syscalls::WORKLOAD, process::WORKLOAD];
+pub static ALL: &[Workload] = &[
+    sched::WORKLOAD,
+    syscalls::WORKLOAD,
+    process::WORKLOAD,
+    block::WORKLOAD,
+    net::WORKLOAD,
+    xdp::WORKLOAD,
+    irq::WORKLOAD,
+    timer::WORKLOAD,
+    workqueue::WORKLOAD,
+    mm::WORKLOAD,
+];
+
+/// Something about a workload that can be chosen.
+pub struct Setting {
+    /// Whose it is.
+    pub workload: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it says, and in which unit.
+    pub about: &'static str,
+    apply: fn(&Shared, &str) -> Result<(), String>,
+    show: fn(&Shared) -> String,
+}
+
+/// All settings.
+pub static SETTINGS: &[Setting] = &[net::LOSS];
 
 /// What workloads of one manager have in common.
 #[derive(Default)]
@@ -50,6 +85,8 @@ struct Shared {
     machine: Mutex<Weak<machine::Owner>>,
     /// Where workloads make files; the system's directory for temporary ones if it is not given.
     temp_dir: Option<PathBuf>,
+    /// What the `net` workload's link loses.
+    net_loss: net::Loss,
 }
 
 /// What does a workload's operations.

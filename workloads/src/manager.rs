@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::load::Load;
-use crate::{ALL, Shared, Workload, signals};
+use crate::{ALL, SETTINGS, Shared, Workload, signals};
 
 /// Fastest pace that can be asked for, operations per second.
 const MAX_RATE: f64 = 1e6;
@@ -56,6 +56,8 @@ pub enum Error {
     Unknown(String),
     /// Not a rate: above 0 and at most a million operations per second.
     Rate(f64),
+    /// It has no such setting, or that is no value for it.
+    Setting(String),
     /// The system refused what the workload needs.
     Start(&'static str, io::Error),
     /// It was stopped after so many operations.
@@ -76,6 +78,7 @@ impl fmt::Display for Error {
                 f,
                 "{rate} is not a rate: above 0, at most {MAX_RATE} operations per second"
             ),
+            Error::Setting(why) => f.write_str(why),
             Error::Start(name, error) => write!(f, "workload {name} cannot start: {error}"),
             Error::Stopped(done) => write!(f, "stopped after {done} operations"),
             Error::Failed(done, why) => write!(f, "failed after {done} operations: {why}"),
@@ -111,6 +114,8 @@ pub struct Status {
     pub ops: u64,
     /// Runs under way.
     pub runs: usize,
+    /// Its settings with their values.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 impl Default for Manager {
@@ -162,6 +167,24 @@ impl Manager {
         Ok(())
     }
 
+    /// Chooses something about a workload; it counts from now on, also for what runs already.
+    pub fn set(&self, name: &str, setting: &str, value: &str) -> Result<(), Error> {
+        self.row(name)?;
+        let known = SETTINGS.iter().filter(|s| s.workload == name);
+        let Some(found) = known.clone().find(|s| s.name == setting) else {
+            let names: Vec<&str> = known.map(|s| s.name).collect();
+            return Err(Error::Setting(format!(
+                "workload {name} has no setting '{setting}'; there are: {}",
+                if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(" ")
+                }
+            )));
+        };
+        (found.apply)(&self.shared, value).map_err(Error::Setting)
+    }
+
     /// Stops a workload: in the background and its runs. Nothing of it goes on when this returns.
     pub fn stop(&self, name: &str) -> Result<(), Error> {
         self.row(name)?.stop();
@@ -209,7 +232,10 @@ impl Manager {
 
     /// All workloads and how they are.
     pub fn list(&self) -> Vec<Status> {
-        self.rows.iter().map(Row::status).collect()
+        self.rows
+            .iter()
+            .map(|row| row.status(&self.shared))
+            .collect()
     }
 
     fn row(&self, name: &str) -> Result<&Row, Error> {
@@ -251,7 +277,7 @@ impl Row {
         }
     }
 
-    fn status(&self) -> Status {
+    fn status(&self, shared: &Shared) -> Status {
         let state = self.state.lock();
         let background = state.background.as_ref().map(|activity| &activity.progress);
         Status {
@@ -273,6 +299,11 @@ impl Row {
                 .filter_map(Weak::upgrade)
                 .filter(|run| run.outcome.lock().is_none())
                 .count(),
+            settings: SETTINGS
+                .iter()
+                .filter(|setting| setting.workload == self.workload.name)
+                .map(|setting| (setting.name, (setting.show)(shared)))
+                .collect(),
         }
     }
 }

@@ -8,6 +8,14 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
+/// Every wait for a CPU as the scheduler has measured it, with the task's pid.
+pub(crate) static WAITS: Mutex<Vec<(i32, u64)>> = Mutex::new(Vec::new());
+
+#[path = "testing/kernel.rs"]
+pub(crate) mod kernel;
+#[path = "testing/net.rs"]
+pub(crate) mod net;
+
 /// The scheduler's events.
 pub(crate) mod sched {
     use parking_lot::Mutex;
@@ -58,6 +66,18 @@ pub(crate) mod sched {
             waiter: i32,
             pid: i32,
         },
+        Runtime {
+            pid: i32,
+            ns: u64,
+        },
+        PrepareExec {
+            pid: i32,
+            filename: String,
+            comm: String,
+        },
+        WakeIdle {
+            cpu: i32,
+        },
     }
 
     /// An event with its owner and its place.
@@ -69,12 +89,14 @@ pub(crate) mod sched {
         pub cpu: u32,
         pub flags: u8,
         pub depth: u8,
+        pub at: u64,
     }
 
     /// In the order of their happening.
     static TRACE: Mutex<Vec<Record>> = Mutex::new(Vec::new());
 
     fn push(event: Event) {
+        let at = crate::futex::now_ns();
         let current = task::current();
         let head = current.head();
         let comm = current.comm();
@@ -88,6 +110,7 @@ pub(crate) mod sched {
             cpu,
             flags: (head >> 16) as u8,
             depth: (head >> 24) as u8,
+            at,
         });
     }
 
@@ -166,6 +189,28 @@ pub(crate) mod sched {
         });
     }
 
+    fn on_runtime(_: *const (), task: &dyn Subject, ns: u64) {
+        push(Event::Runtime {
+            pid: task.pid(),
+            ns,
+        });
+    }
+
+    fn on_prepare_exec(_: *const (), task: &dyn Subject, interp: &[u8], filename: &[u8]) {
+        assert_eq!(interp, filename);
+        let comm = task.comm();
+        let comm = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        push(Event::PrepareExec {
+            pid: task.pid(),
+            filename: String::from_utf8_lossy(filename).into_owned(),
+            comm: String::from_utf8_lossy(comm).into_owned(),
+        });
+    }
+
+    fn on_wake_idle(_: *const (), cpu: i32) {
+        push(Event::WakeIdle { cpu });
+    }
+
     macro_rules! with_probes {
         ($($register:ident $unregister:ident $probe:ident;)*) => {
             fn register() {
@@ -188,6 +233,9 @@ pub(crate) mod sched {
         register_trace_sched_process_exec unregister_trace_sched_process_exec on_exec;
         register_trace_sched_process_exit unregister_trace_sched_process_exit on_exit;
         register_trace_sched_process_wait unregister_trace_sched_process_wait on_wait;
+        register_trace_sched_stat_runtime unregister_trace_sched_stat_runtime on_runtime;
+        register_trace_sched_prepare_exec unregister_trace_sched_prepare_exec on_prepare_exec;
+        register_trace_sched_wake_idle_without_ipi unregister_trace_sched_wake_idle_without_ipi on_wake_idle;
     }
 
     /// Runs `work` and returns the scheduler's events that came meanwhile, from the first to the last.

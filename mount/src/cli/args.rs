@@ -1,6 +1,7 @@
 //! What the command line may look like; `--help` is the manual.
 
 use super::daemon::Workloads;
+use super::run::{self, RunArgs};
 use clap::builder::styling::Styles;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use std::ffi::OsString;
@@ -21,10 +22,10 @@ Exit status:
   1    the command did not do its work; the message says why and what to do
   2    wrong usage
   32   mount, umount: the mount or unmount failed (as mount(8) has it)
-  125, 126, 127, 128+N   see utracefs exec --help
+  125, 126, 127, 128+N   see utracefs exec --help, utracefs run --help
 
 Environment:
-  UTRACEFS_MOUNT   the mount that exec and workload talk to
+  UTRACEFS_MOUNT   the mount that exec, run and workload talk to
   RUST_LOG         what is logged to standard error: error, warn (default),
                    info, debug, trace; also per module, for example
                    RUST_LOG=utracefs_mount::cli=debug
@@ -52,6 +53,9 @@ pub enum Command {
     /// Run a command that finds utracefs where tools look for tracefs
     #[command(long_about = EXEC_ABOUT, after_long_help = EXEC_AFTER)]
     Exec(ExecArgs),
+    /// Run a command under observation: its system calls, forks and signals as events
+    #[command(long_about = run::ABOUT, after_long_help = run::AFTER)]
+    Run(RunArgs),
     /// Be the first process of a container that has utracefs
     #[command(long_about = CONTAINER_ABOUT, after_long_help = CONTAINER_AFTER)]
     Container(ContainerArgs),
@@ -305,6 +309,19 @@ Examples:
 Exit status: 0 it is stopped, 1 no daemon answers or it refuses, 2 wrong usage.
 Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
 
+const SET_AFTER: &str = "\
+It counts from now on, also for what runs already, until the daemon ends.
+`utracefs workload list` shows the settings of each workload.
+
+Settings:
+  net loss=PERCENT  packets that get lost on the bad way, 0 to 30 (default: 5)
+
+Examples:
+  utracefs workload set net loss=12.5
+
+Exit status: 0 it is set, 1 no daemon answers or it refuses, 2 wrong usage.
+Environment: UTRACEFS_MOUNT, see utracefs workload --help.";
+
 const RUN_AFTER: &str = "\
 What the workload does in the background goes on beside it. If the command
 is ended before, so is the run.
@@ -337,6 +354,9 @@ pub enum WorkloadCommand {
     /// Stop one
     #[command(after_long_help = STOP_AFTER)]
     Stop(WorkloadName),
+    /// Choose something about one, such as what the link of net loses
+    #[command(after_long_help = SET_AFTER)]
+    Set(WorkloadSet),
     /// Perform exactly N operations and return when they are done
     #[command(after_long_help = RUN_AFTER)]
     Run(WorkloadRun),
@@ -356,6 +376,20 @@ pub struct WorkloadName {
     /// The workload, as `workload list` names it
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Which mount.
+    #[command(flatten)]
+    pub mount: MountRef,
+}
+
+/// `utracefs workload set`.
+#[derive(Debug, ClapArgs)]
+pub struct WorkloadSet {
+    /// The workload, as `workload list` names it
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What to choose
+    #[arg(value_name = "KEY=VALUE", value_parser = setting)]
+    pub setting: String,
     /// Which mount.
     #[command(flatten)]
     pub mount: MountRef,
@@ -390,6 +424,17 @@ pub struct WorkloadRun {
     /// Which mount.
     #[command(flatten)]
     pub mount: MountRef,
+}
+
+fn setting(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, value))
+            if !key.is_empty() && !value.is_empty() && !text.contains(char::is_whitespace) =>
+        {
+            Ok(text.into())
+        }
+        _ => Err("KEY=VALUE, without spaces".into()),
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -429,9 +474,19 @@ mod tests {
         check("utracefs exec ls -l", true);
         check("utracefs exec --mount /t -- ls", true);
         check("utracefs exec --mount /t --workloads all -- ls", false);
+        check("utracefs run -- ls -l", true);
+        check(
+            "utracefs run --no-filter --detach-debugged -m /t ls -l",
+            true,
+        );
+        check("utracefs run", false);
         check("utracefs container", true);
         check("utracefs workload list --mount /t", true);
         check("utracefs workload run sched --ops 5 --rate 7", true);
+        check("utracefs workload set net loss=3", true);
+        check("utracefs workload set net loss", false);
+        check("utracefs workload set net loss= 3", false);
+        check("utracefs workload set net", false);
         check("utracefs workload run sched --rate 0", false);
         check("utracefs workload run sched --ops -1", false);
         check("utracefs workload start", false);

@@ -8,7 +8,9 @@ use super::mountinfo;
 use super::options::MountOptions;
 use super::signals::{Signals, wait_readable};
 use super::workload;
-use crate::node::{Options, Owner};
+use crate::node::{Around, Options, Owner};
+use crate::run::wire;
+use crate::traced::Tracers;
 use crate::transport::fuse::{self, Server};
 use crate::tree;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -156,6 +158,7 @@ pub struct Daemon {
     shared: Arc<Shared>,
     server: Server,
     workloads: Arc<Manager>,
+    tracers: Arc<Tracers>,
     sockets: Option<Sockets>,
 }
 
@@ -205,7 +208,9 @@ impl Daemon {
         let tracing = Tracing::new(registry, Way::Auto).map_err(|e| {
             Failure::new(format!("cannot make the ring buffers: {}", e.errno.text()))
         })?;
+        let tracers = Tracers::new(tracing.registry());
         let fs = tree::tracefs(tracing, settings.tree_options());
+        fs.set_around(tracers.clone());
         let server =
             fuse::serve(fs, connection, ended).map_err(|e| failed("cannot serve the mount", &e))?;
         let workloads = Arc::new(Manager::new());
@@ -218,6 +223,7 @@ impl Daemon {
             &Arc::new(Commands {
                 shared: shared.clone(),
                 workloads: workloads.clone(),
+                tracers: tracers.clone(),
             }),
         ) {
             Ok(s) => Some(s),
@@ -234,6 +240,7 @@ impl Daemon {
             shared,
             server,
             workloads,
+            tracers,
             sockets,
         })
     }
@@ -287,6 +294,7 @@ impl Daemon {
         }
         self.server.stop();
         drop(self.sockets);
+        self.tracers.end();
         self.workloads.stop_all();
     }
 }
@@ -295,15 +303,27 @@ impl Daemon {
 struct Commands {
     shared: Arc<Shared>,
     workloads: Arc<Manager>,
+    tracers: Arc<Tracers>,
+}
+
+impl Commands {
+    /// Takes over the connection of a process that traces a command.
+    fn attach(&self, asker: &mut Asker) -> Result<(), String> {
+        self.tracers.has_room()?;
+        let socket = asker.hand_over().map_err(|e| plain(&e))?;
+        self.tracers.attach(socket).map_err(|e| plain(&e))
+    }
 }
 
 impl Handler for Commands {
     fn handle(&self, words: &[&str], asker: &mut Asker) -> Result<(), String> {
+        self.tracers.before();
         match words {
             ["ping"] => Ok(()),
             ["stop"] => asker.ok_and_hold(|| {
                 let _ = self.shared.end.write(1);
             }),
+            _ if words.join(" ") == wire::ATTACH => self.attach(asker),
             ["workload", rest @ ..] => workload::answer(&self.workloads, rest, asker),
             _ => Err(format!(
                 "this daemon (version {}) does not understand `{}`",

@@ -15,6 +15,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod options;
 pub mod point;
+pub mod run;
 pub mod signals;
 pub mod umount;
 pub mod workload;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         args::Command::Mount(a) => mount::run(&a),
         args::Command::Umount(a) => umount::run(&a),
         args::Command::Exec(a) => exec::run(&a, exec::Place::Private),
+        args::Command::Run(a) => run::run(&a),
         args::Command::Container(a) => exec::run(&a.as_exec(), exec::Place::Container),
         args::Command::Workload(a) => workload::run(&a),
     };

@@ -15,6 +15,10 @@ pub fn run(args: &WorkloadArgs) -> Result<u8, Failure> {
     let (mount, line) = match &args.command {
         WorkloadCommand::List(a) => (&a.mount, "workload list".to_string()),
         WorkloadCommand::Start(a) => (&a.mount.mount, request("start", &a.name, a.rate, None)?),
+        WorkloadCommand::Set(a) => {
+            let line = request("set", &a.name, None, None)?;
+            (&a.mount.mount, format!("{line} {}", a.setting))
+        }
         WorkloadCommand::Stop(a) => (&a.mount.mount, request("stop", &a.name, None, None)?),
         WorkloadCommand::Run(a) => (
             &a.mount.mount,
@@ -49,16 +53,24 @@ fn request(verb: &str, name: &str, rate: Option<f64>, ops: Option<u64>) -> Resul
 /// # Errors
 /// Text for the user.
 pub fn answer(manager: &Manager, words: &[&str], asker: &mut Asker) -> Result<(), String> {
+    let text = |e: utracefs_workloads::Error| e.to_string();
     let (verb, name, options) = match words {
+        ["set", name, setting] => {
+            let (key, value) = setting
+                .split_once('=')
+                .ok_or_else(|| format!("`{setting}` is not KEY=VALUE"))?;
+            return manager.set(name, key, value).map_err(text);
+        }
         ["list"] => {
             manager.list().iter().for_each(|s| asker.say(&describe(s)));
             return Ok(());
         }
         [verb, name, options @ ..] => (*verb, *name, options),
-        _ => return Err("list, start NAME, stop NAME or run NAME ops=N".into()),
+        _ => {
+            return Err("list, start NAME, stop NAME, set NAME KEY=VALUE or run NAME ops=N".into());
+        }
     };
     let (ops, rate) = parse(options)?;
-    let text = |e: utracefs_workloads::Error| e.to_string();
     match (verb, ops) {
         ("start", None) => manager.start(name, rate).map_err(text),
         ("stop", None) => manager.stop(name).map_err(text),
@@ -97,8 +109,13 @@ fn describe(s: &Status) -> String {
         1 => ", 1 run".into(),
         n => format!(", {n} runs"),
     };
+    let settings: String = s
+        .settings
+        .iter()
+        .map(|(name, value)| format!(", {name}={value}"))
+        .collect();
     format!(
-        "{:<10} {:<18} {:>10} done{runs}  {}",
+        "{:<10} {:<18} {:>10} done{runs}{settings}  {}",
         s.name, state, s.ops, s.about
     )
 }

@@ -34,7 +34,7 @@ pub(super) fn writer(caller: &Caller) -> Task {
     // a mark has its writer's number in it; the process is for those who record events, the name for triggers
     Task::new(pid, pid, "").with_place(Place {
         cpu: Some(writer_cpu(pid)),
-        time: None,
+        ..Place::default()
     })
 }
 

@@ -1,6 +1,6 @@
 //! The filesystem without its transport: numbers to nodes, names to numbers, what directories answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use utracefs::base::error::{Errno, Error, Result};
@@ -35,6 +35,15 @@ impl Default for Options {
     }
 }
 
+/// What goes on around requests.
+pub trait Around: Send + Sync {
+    /// Something is about to be read, written or opened.
+    fn before(&self);
+
+    /// It was, and the answer is about to be given: what it changed is to be in force by then.
+    fn after(&self);
+}
+
 /// A tree of control files.
 pub struct Fs {
     root: Box<dyn Dir>,
@@ -42,6 +51,7 @@ pub struct Fs {
     instances: Option<u32>,
     attrs: Mutex<Attrs>,
     closing: Arc<Closing>,
+    around: OnceLock<Arc<dyn Around>>,
 }
 
 impl Fs {
@@ -64,6 +74,30 @@ impl Fs {
             instances,
             attrs: Mutex::new(Attrs::new(options.owner, options.mode)),
             closing: Arc::default(),
+            around: OnceLock::new(),
+        }
+    }
+
+    /// Has `around` called around requests from now on. Only the first is.
+    pub fn set_around(&self, around: Arc<dyn Around>) {
+        let _ = self.around.set(around);
+    }
+
+    /// For transports: does something with an open file, or opens it. Waking a reader that waits is not such a request.
+    pub fn request<T>(&self, what: impl FnOnce() -> T) -> T {
+        let Some(around) = self.around.get() else {
+            return what();
+        };
+        around.before();
+        let result = what();
+        around.after();
+        result
+    }
+
+    /// For transports: what is about to be answered shall show all that has happened.
+    pub fn before_reading(&self) {
+        if let Some(around) = self.around.get() {
+            around.before();
         }
     }
 

@@ -24,7 +24,7 @@ mod window;
 
 pub use attr::{Attr, Kind, Owner, SetAttr};
 pub use dir::Listed;
-pub use fs::{Fs, Options};
+pub use fs::{Around, Fs, Options};
 pub use handle::{Caller, Got, Handle, How, Seek};
 pub use id::NodeId;
 pub use list::{List, list};

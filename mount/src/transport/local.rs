@@ -45,18 +45,15 @@ impl Local {
 
     /// open(2).
     pub fn open(&self, path: &str, how: How) -> Result<Handle> {
-        self.fs.open(
-            self.stat(path)?.id,
-            How {
-                caller: self.caller,
-                ..how
-            },
-        )
+        let id = self.stat(path)?.id;
+        let caller = self.caller;
+        self.fs.request(|| self.fs.open(id, How { caller, ..how }))
     }
 
     /// One read(2). Nothing there to read: `EAGAIN`.
     pub fn read(&self, handle: &Handle, at: u64, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
+        self.fs.before_reading();
         match handle.read(at, size, &mut |b| bytes.extend_from_slice(b))? {
             Got::Data | Got::End => Ok(bytes),
             Got::Block(_) => Err(Error::new(Errno::EAGAIN)),
@@ -127,7 +124,7 @@ impl Local {
 
     /// One write(2); returns how far it came.
     pub fn write(&self, handle: &Handle, data: &[u8]) -> Result<usize> {
-        handle.write(&self.caller, data)
+        self.fs.request(|| handle.write(&self.caller, data))
     }
 
     /// `: > PATH`: opens with O_TRUNC and writes nothing.
@@ -164,6 +161,7 @@ impl Local {
     /// rmdir(1).
     pub fn rmdir(&self, path: &str) -> Result<()> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        self.fs.remove_dir(self.stat(parent)?.id, name.as_bytes())
+        let id = self.stat(parent)?.id;
+        self.fs.request(|| self.fs.remove_dir(id, name.as_bytes()))
     }
 }

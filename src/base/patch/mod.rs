@@ -69,7 +69,7 @@ pub use text::{Way, set_way, way};
 pub use static_keys;
 
 /// What "somebody listens" and "nobody listens any more" do to a tracepoint's sites. A static key is one way to answer, a
-/// flag another; a producer in another process would be a third.
+/// flag another.
 pub trait Switch: Sync {
     /// Makes the sites see `on` once the batch is committed.
     fn set(&'static self, on: bool, batch: &mut Batch);

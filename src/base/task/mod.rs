@@ -23,13 +23,15 @@ pub use host::{Host, set_host};
 /// Bytes of a name with its NUL (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 
-/// Where and when an event took place, if not here and now.
+/// Where and when an event took place, if not here and now: what is known of an event that others have told of.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Place {
     /// The CPU into whose buffer it goes; `None`: the one that runs.
     pub cpu: Option<u32>,
-    /// Its time in units of the buffer's clock, for clocks that count nanoseconds; `None`: now.
+    /// Its time, ns of CLOCK_MONOTONIC, which every buffer converts to its own clock; `None`: now.
     pub time: Option<u64>,
+    /// The address in the program at which the task was; `None`: nothing tells.
+    pub ip: Option<u64>,
 }
 
 /// The owner of events: a thread, a green task, or somebody given.
@@ -65,6 +67,7 @@ impl Task {
             place: Place {
                 cpu: None,
                 time: None,
+                ip: None,
             },
         }
     }
@@ -74,6 +77,12 @@ impl Task {
         self.set_saved(0);
         self.place = place;
         self
+    }
+
+    /// Gives the events to come another place.
+    pub fn set_place(&mut self, place: Place) {
+        self.place = place;
+        self.set_saved(self.saved());
     }
 
     /// A record's first 8 bytes without the event's id: `common_type` (0), `common_flags`, `common_preempt_count` and

@@ -126,7 +126,7 @@ impl Table {
     /// `ENOSYS`: no call has this number; `EEXIST`: it is registered with this data already; `ENOENT`: it is not.
     #[expect(
         clippy::not_unsafe_ptr_arg_deref,
-        reason = "the listener's pointer, only passed on"
+        reason = "only `func` gets it, a safe function: it may be called with any pointer"
     )]
     pub fn listen_enter(
         &self,
@@ -144,7 +144,10 @@ impl Table {
     ///
     /// # Errors
     /// As [`listen_enter`](Self::listen_enter).
-    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "as above")]
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "only `func` gets it, a safe function: it may be called with any pointer"
+    )]
     pub fn listen_exit(
         &self,
         nr: i64,

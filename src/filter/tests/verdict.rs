@@ -343,7 +343,7 @@ fn now() {
     let filter = |text: &str| Filter::compile(text.as_bytes(), &[]).expect("right");
     let green = Task::new(1, 1, "green").with_place(Place {
         cpu: Some(3),
-        time: None,
+        ..Place::default()
     });
     let keeps = |text: &str| filter(text).matches(&[0; 8], &Now::default());
     green.run(|| {

@@ -36,6 +36,7 @@ use super::entry::{self, MIN_PAYLOAD};
 use super::page::{MAX_SUBBUF, PAGE_HEADER};
 use super::table::Slot;
 use crate::base::sync::Ordering;
+use crate::base::task::Place;
 use crate::base::{clock, cpu, rcu};
 
 /// When a record happened: what the time stamp counter said.
@@ -448,6 +449,14 @@ impl Buffer {
             }
             Some(_) => false,
         }
+    }
+
+    /// Appends a record of an event that took place elsewhere or at another time. False as for [`append`](Self::append).
+    pub fn append_placed(&self, place: Place, payload: &[u8]) -> bool {
+        // the clock stays as it is until the record is in
+        let _section = rcu::read();
+        let time = place.time.and_then(|ns| self.clock().at_monotonic(ns));
+        self.append_at(place.cpu.map(|c| c as usize), time, payload)
     }
 
     /// What comes before an entry is written: whether the buffer records and it fits a page at all; the time, unless it

@@ -96,6 +96,40 @@ define_event_trace!(
 );
 
 define_event_trace!(
+    /// A task has had the CPU for so many ns more since this was said of it last.
+    sched_stat_runtime,
+    TP_system(sched),
+    TP_PROTO(task: &dyn Subject, runtime: u64),
+    TP_STRUCT__entry {
+        comm: DynStr,
+        pid: i32 as "pid_t",
+        runtime: u64,
+    },
+    TP_fast_assign {
+        comm: &task.comm(),
+        pid: task.pid(),
+        runtime: runtime,
+    },
+    TP_ident(__entry),
+    TP_printk(c: r#""comm=%s pid=%d runtime=%Lu [ns]", __get_str(comm), REC->pid, (unsigned long long)REC->runtime"#)
+);
+
+define_event_trace!(
+    /// A CPU that has nothing to do but looks around anyway need not be interrupted: it will see what it has got.
+    sched_wake_idle_without_ipi,
+    TP_system(sched),
+    TP_PROTO(cpu: i32),
+    TP_STRUCT__entry {
+        cpu: i32,
+    },
+    TP_fast_assign {
+        cpu: cpu,
+    },
+    TP_ident(__entry),
+    TP_printk(c: "cpu=%d", REC->cpu)
+);
+
+define_event_trace!(
     /// A task makes another.
     sched_process_fork,
     TP_system(sched),
@@ -115,6 +149,28 @@ define_event_trace!(
     TP_ident(__entry),
     TP_printk(c: "comm=%s pid=%d child_comm=%s child_pid=%d",
         __get_str(parent_comm), REC->parent_pid, __get_str(child_comm), REC->child_pid)
+);
+
+define_event_trace!(
+    /// A task is about to go on as another program; `comm` is still the name of the one before.
+    sched_prepare_exec,
+    TP_system(sched),
+    TP_PROTO(task: &dyn Subject, interp: &[u8], filename: &[u8]),
+    TP_STRUCT__entry {
+        interp: DynStr,
+        filename: DynStr,
+        pid: i32 as "pid_t",
+        comm: DynStr,
+    },
+    TP_fast_assign {
+        interp: interp,
+        filename: filename,
+        pid: task.pid(),
+        comm: &task.comm(),
+    },
+    TP_ident(__entry),
+    TP_printk(c: "interp=%s filename=%s pid=%d comm=%s",
+        __get_str(interp), __get_str(filename), REC->pid, __get_str(comm))
 );
 
 define_event_trace!(

@@ -1,20 +1,25 @@
 //! What a CPU's thread does: polls tasks, serves interrupts, switches.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use super::sleep::Timer;
+use super::context::Context as Inside;
+use super::queue::RunQueue;
+use super::softirq::{Daemon, SoftIrq};
 use super::task::{Green, state};
-use super::{Cpu, Machine, Request, process};
-use crate::events::flags;
+use super::tasklet::Queues;
+use super::tick::Tick;
+use super::{ASLEEP, AWAKE, BUSY, Cpu, Machine, Request, irq_poll, process};
 use crate::events::sched::{
-    trace_sched_migrate_task, trace_sched_process_free, trace_sched_switch,
+    trace_sched_migrate_task, trace_sched_process_free, trace_sched_stat_runtime,
+    trace_sched_switch,
 };
+use crate::figures::SCHED;
 use crate::futex::{self, now_ns};
 
 /// Exit code of a task that was killed, as wait(2) reports SIGKILL.
@@ -35,9 +40,13 @@ pub(super) struct Local {
     pub index: usize,
     current: RefCell<Arc<Green>>,
     pub leave: Cell<Leave>,
-    pub timers: RefCell<BinaryHeap<Timer>>,
-    /// Interrupt bits of the flags that events carry at the moment.
-    interrupt: Cell<u8>,
+    pub(super) context: Cell<Inside>,
+    /// Soft interrupts that were raised and not served, by their numbers.
+    pub(super) pending: Cell<u32>,
+    pub(super) daemon: RefCell<Daemon>,
+    pub(super) tasklets: RefCell<Queues>,
+    pub(super) polled: RefCell<VecDeque<Arc<irq_poll::Inner>>>,
+    tick: OnceCell<Tick>,
 }
 
 thread_local! {
@@ -49,6 +58,21 @@ pub(super) fn local() -> Rc<Local> {
     LOCAL.with(|local| local.get().expect("called by a task of a machine").clone())
 }
 
+/// The CPU of the calling thread, if it is one's.
+pub(super) fn local_if_any() -> Option<Rc<Local>> {
+    LOCAL.try_with(|local| local.get().cloned()).ok().flatten()
+}
+
+/// Index of the calling thread's CPU; `None` for threads that are no CPU of a machine.
+pub(crate) fn this_cpu() -> Option<usize> {
+    local_if_any().map(|local| local.index)
+}
+
+/// Index of the CPU that the caller runs on: a task, or a handler of any kind.
+pub(crate) fn current_cpu() -> usize {
+    local().index
+}
+
 /// The life of a CPU's thread.
 pub(super) fn run(machine: Arc<Machine>, index: usize) {
     let idle = machine.cpus[index].idle.clone();
@@ -58,10 +82,17 @@ pub(super) fn run(machine: Arc<Machine>, index: usize) {
         index,
         current: RefCell::new(idle),
         leave: Cell::new(Leave::Schedule),
-        timers: RefCell::default(),
-        interrupt: Cell::new(0),
+        context: Cell::default(),
+        pending: Cell::new(0),
+        daemon: RefCell::default(),
+        tasklets: RefCell::default(),
+        polled: RefCell::default(),
+        tick: OnceCell::new(),
     });
     let _ = LOCAL.with(|slot| slot.set(local.clone()));
+    local.current().ctx.run(|| {
+        local.tick();
+    });
     loop {
         let current = local.current();
         let on = current.ctx.run(|| {
@@ -86,43 +117,30 @@ impl Local {
         self.current.borrow().clone()
     }
 
-    /// Runs `work` as if `task` had the CPU.
-    pub fn as_task(&self, task: &Arc<Green>, work: impl FnOnce()) {
-        let before = (
-            self.current.replace(task.clone()),
-            self.interrupt.replace(0),
-        );
-        task.ctx.run(work);
+    pub fn current_is_idle(&self) -> bool {
+        self.current.borrow().is_idle()
+    }
+
+    /// This CPU's own timers.
+    pub(super) fn tick(&self) -> &Tick {
+        self.tick.get_or_init(Tick::new)
+    }
+
+    /// Runs `work` as if `task` had the CPU, outside of any interrupt.
+    pub fn as_task<R>(&self, task: &Arc<Green>, work: impl FnOnce() -> R) -> R {
+        let before = (self.current.replace(task.clone()), self.context.take());
+        let result = task.ctx.run(|| {
+            self.show_context();
+            work()
+        });
         self.current.replace(before.0);
-        self.interrupt.set(before.1);
+        self.context.set(before.1);
+        self.show_context();
+        result
     }
 
     pub fn need_resched(&self) -> bool {
         self.cpu().need_resched.load(Ordering::SeqCst)
-    }
-
-    /// Lets `emit` fire an event with interrupts off and `depth` reasons not to be preempted.
-    pub fn atomically(&self, depth: u8, emit: impl FnOnce()) {
-        let current = self.current.borrow();
-        let resched = if self.need_resched() {
-            flags::NEED_RESCHED | flags::PREEMPT_RESCHED
-        } else {
-            0
-        };
-        let idle = u8::from(current.is_idle());
-        current.ctx.set_flags(
-            flags::IRQS_OFF | self.interrupt.get() | resched,
-            depth + idle,
-        );
-        emit();
-        current.ctx.set_flags(0, 0);
-    }
-
-    /// Runs `handler` in interrupt context.
-    fn in_interrupt(&self, kind: u8, handler: impl FnOnce()) {
-        let before = self.interrupt.replace(kind);
-        handler();
-        self.interrupt.set(before);
     }
 
     /// The task's next stint: until it has to leave the CPU.
@@ -140,15 +158,25 @@ impl Local {
             task.put_body(body);
             return process::exit(self, task, KILLED);
         }
+        if let Some(worker) = &task.kind.worker {
+            worker.runs();
+        }
         let mut context = Context::from_waker(Waker::noop());
         let polled =
             std::panic::catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut context)));
         task.put_body(body);
         match polled {
-            Ok(Poll::Pending) => self.schedule(task, self.leave.get()),
+            Ok(Poll::Pending) => {
+                if let Some(worker) = &task.kind.worker
+                    && task.is_asleep()
+                {
+                    self.worker_sleeps(worker);
+                }
+                self.schedule(task, self.leave.get())
+            }
             Ok(Poll::Ready(code)) => process::exit(self, task, code << 8),
             Err(_) => {
-                log::error!("a task of the sched workload panicked and was ended");
+                log::error!("a task of a workload panicked and was ended");
                 process::exit(self, task, libc::SIGABRT);
             }
         }
@@ -168,7 +196,7 @@ impl Local {
         }
         let now = now_ns();
         let mut queue = cpu.queue.lock();
-        queue.account(now);
+        self.account_in(&mut queue, now, 2);
         cpu.need_resched.store(false, Ordering::SeqCst);
         let mut report = 0;
         if asleep(prev) && stays(prev) {
@@ -179,18 +207,34 @@ impl Local {
             queue.leave(prev);
             cpu.load.fetch_sub(1, Ordering::SeqCst);
             report = match prev.exit_state.load(Ordering::SeqCst) {
-                0 => prev.state.load(Ordering::SeqCst),
+                0 => match prev.state.load(Ordering::SeqCst) {
+                    state::IDLE => state::REPORT_IDLE,
+                    other => other,
+                },
                 exit_state => exit_state,
             };
         } else if !prev.is_idle() {
+            prev.waiting_since.store(now, Ordering::Relaxed);
             queue.put_back(prev.clone());
             if leave == Leave::Preempt {
                 report = state::REPORT_PREEMPTED;
             }
         }
         let next = queue.pick(&cpu.idle, now);
+        let slice_end = queue.slice_end();
+        if slice_end.is_some() || self.has_slice_timer() {
+            self.set_slice_timer(slice_end);
+        }
         if Arc::ptr_eq(prev, &next) {
             return;
+        }
+        if !next.is_idle() {
+            let since = next.waiting_since.load(Ordering::Relaxed);
+            let waited = now.saturating_sub(since);
+            SCHED.run_delay_ns.add(waited);
+            SCHED.waits.add(1);
+            #[cfg(test)]
+            crate::testing::WAITS.lock().push((next.pid(), waited));
         }
         // With the queue's lock held no interrupt comes, and nobody sees the switch half done.
         self.switch_event(leave == Leave::Preempt, prev, &next, report);
@@ -208,37 +252,35 @@ impl Local {
         self.atomically(depth, || trace_sched_switch(preempt, prev, next, report));
     }
 
-    /// Serves timers and the requests of other CPUs, and looks whether the slice is over.
+    /// Serves what has interrupted this CPU: devices, other CPUs, timers. Called where that may be.
     pub fn interrupts(&self) {
-        if self.cpu().interrupted.swap(false, Ordering::SeqCst) {
-            self.in_interrupt(flags::HARDIRQ, || self.serve_requests());
+        let cpu = self.cpu();
+        if cpu.interrupted.swap(false, Ordering::SeqCst) {
+            let requests = std::mem::take(&mut *cpu.requests.lock());
+            for request in requests {
+                self.hard_interrupt(|| self.serve(request));
+            }
         }
         let now = now_ns();
-        if self
-            .timers
-            .borrow()
-            .peek()
-            .is_some_and(|timer| timer.at <= now)
-        {
-            self.in_interrupt(flags::HARDIRQ, || self.serve_timers(now));
+        if cpu.next_event.load(Ordering::SeqCst) <= now {
+            self.hard_interrupt(|| self.expire_hrtimers(now));
         }
-        self.tick(now);
+        if cpu.load.load(Ordering::SeqCst) > 1 {
+            self.look_at_queue();
+        }
     }
 
-    /// The tick: ends the slice of the running task, and sends for a CPU that has nothing to do while tasks wait here.
-    fn tick(&self, now: u64) {
-        let cpu = self.cpu();
-        if cpu.load.load(Ordering::SeqCst) < 2 {
-            return;
+    /// Tasks wait here: the running one has a slice now, and a CPU that has nothing to do is sent for.
+    fn look_at_queue(&self) {
+        let (slice_end, movable) = {
+            let queue = self.cpu().queue.lock();
+            (queue.slice_end(), queue.has_movable())
+        };
+        if slice_end.is_some() && !self.has_slice_timer() && !self.need_resched() {
+            // As if who has queued them had told this CPU.
+            self.in_hardirq(|| self.set_slice_timer(slice_end));
         }
-        let mut queue = cpu.queue.lock();
-        queue.account(now);
-        if queue.slice_is_over() {
-            cpu.need_resched.store(true, Ordering::SeqCst);
-        }
-        let waiting = queue.waiting();
-        drop(queue);
-        if waiting > 0
+        if movable
             && let Some(idle) = self.machine.cpus.iter().find(|cpu| cpu.is_free())
             && !idle.called.swap(true, Ordering::SeqCst)
         {
@@ -246,57 +288,59 @@ impl Local {
         }
     }
 
-    fn serve_timers(&self, now: u64) {
-        loop {
-            let due = {
-                let mut timers = self.timers.borrow_mut();
-                if timers.peek().is_none_or(|timer| timer.at > now) {
-                    return;
-                }
-                timers.pop()
-            };
-            if let Some(task) = due.and_then(|timer| timer.expire()) {
+    fn serve(&self, request: Request) {
+        match request {
+            Request::Activate(task) => self.activate_here(task),
+            Request::Wake(task) => {
                 self.wake(&task, 0);
             }
+            Request::Boot(session, comm, body) => process::boot(self, session, comm, body),
+            Request::Kill(session) => process::kill(self, &session),
+            Request::Device(action) => self.serve_device(&action),
         }
     }
 
-    fn serve_requests(&self) {
-        let requests = std::mem::take(&mut *self.cpu().requests.lock());
-        for request in requests {
-            match request {
-                Request::Activate(task) => self.activate_here(task),
-                Request::Wake(task) => {
-                    self.wake(&task, 0);
-                }
-                Request::Boot(session, comm, body) => process::boot(self, session, comm, body),
-                Request::Kill(session) => process::kill(self, &session),
-            }
+    /// Adds up the running task's time.
+    pub(super) fn account(&self, now: u64) {
+        self.account_in(&mut self.cpu().queue.lock(), now, 1);
+    }
+
+    fn account_in(&self, queue: &mut RunQueue, now: u64, depth: u8) {
+        let ran = queue.account(now);
+        if ran > 0 {
+            SCHED.runtime_ns.add(ran);
+            self.atomically(depth, || trace_sched_stat_runtime(&queue.current, ran));
         }
     }
 
     /// The idle task's turn: waits for work and switches to it. False when the machine is switched off.
     fn idle(&self) -> bool {
         let cpu = self.cpu();
+        cpu.idling.store(AWAKE, Ordering::SeqCst);
         let bell = cpu.bell.load(Ordering::SeqCst);
         self.interrupts();
-        cpu.called.store(false, Ordering::SeqCst);
-        if cpu.is_idle() {
-            self.in_interrupt(flags::SOFTIRQ, || self.pull(true));
+        if cpu.called.swap(false, Ordering::SeqCst) && cpu.is_idle() {
+            self.hard_interrupt(|| self.raise_softirq(SoftIrq::Sched));
         }
         if !cpu.is_idle() {
+            cpu.idling.store(BUSY, Ordering::SeqCst);
+            self.restart_tick();
             self.schedule(&cpu.idle, Leave::Schedule);
         } else if self.machine.stop.load(Ordering::SeqCst) {
+            self.end_tick();
             return false;
         } else {
-            let next_timer = self.timers.borrow().peek().map(|timer| timer.at);
-            futex::wait(&cpu.bell, bell, next_timer);
+            self.stop_tick();
+            let next = cpu.next_event.load(Ordering::SeqCst);
+            // Whoever rings before this has changed what the wait compares.
+            cpu.idling.store(ASLEEP, Ordering::SeqCst);
+            futex::wait(&cpu.bell, bell, (next < u64::MAX).then_some(next));
         }
         true
     }
 
     /// Takes a waiting task from the busiest CPU.
-    fn pull(&self, in_softirq: bool) {
+    pub(super) fn pull(&self, in_softirq: bool) {
         let here = self.index;
         let load = |index: usize| self.machine.cpus[index].load.load(Ordering::SeqCst);
         let Some(busiest) = (0..self.machine.cpus.len())

@@ -6,40 +6,77 @@
 //! futex(2) until a timer is due or another CPU has something for it. What each step does is reported by the event that
 //! Linux has for it, on the CPU where it happens, as the task that does it.
 //!
-//! Context of the events, as the kernel has it: timers and requests of other CPUs are served in hard interrupt context,
-//! between two steps of a task or of the idle task; the preemption depth counts the locks held, one more for a
-//! waker, which must not be moved, and one more for the idle task.
+//! Context of the events, as the kernel has it: devices, timers and requests of other CPUs are served in hard interrupt
+//! context, between two steps of a task or of the idle task, and soft interrupts right after them; the preemption depth
+//! counts the locks held, one more for a waker, which must not be moved, and one more for the idle task.
 //!
-//! Locks, in this order: a pipe's, the task list's, a task's wake lock, a run queue's. No two of a kind at once.
+//! What a kernel has for those who write drivers is here, too, under its own names: interrupt lines, soft interrupts, tasklets,
+//! polling, timers of both kinds, work queues with their workers, wait queues. The machine itself uses them: a
+//! sleeping task has armed a timer of high resolution, and so have the tick and the end of a slice.
+//!
+//! Locks, in this order: a worker pool's, a work queue's, a wait queue's or pipe's, the task list's, a task's wake lock, a
+//! run queue's, a timer's, that of a CPU's timers. No two of a kind at once.
 
+mod callback;
 mod channel;
+mod context;
 mod cpu;
+mod hrtimer;
+mod irq;
+mod irq_poll;
+mod itimer;
+#[cfg(test)]
+mod kernel_tests;
+mod pool;
 mod process;
 mod queue;
 mod sleep;
+mod softirq;
 mod task;
+mod tasklet;
 #[cfg(test)]
 mod tests;
+mod tick;
+mod timer;
+mod wait;
 mod wake;
+mod wheel;
+mod workqueue;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
 pub(crate) use channel::pipe;
+pub(crate) use context::{atomically, locked};
+pub(crate) use cpu::{current_cpu, this_cpu};
+pub(crate) use hrtimer::{Again, Hrtimer, Mode};
+pub(crate) use irq::{Irq, IrqReturn, request_irq};
+pub(crate) use irq_poll::IrqPoll;
+pub(crate) use itimer::Itimer;
 pub(crate) use process::{
     exec, fork, has_zombie, set_prio, sleep_for_child_until, thread, wait_any, wait_pid,
 };
 pub(crate) use sleep::{compute, sleep, sleep_on_io};
+pub(crate) use softirq::{SoftIrq, raise_softirq, with_bh_disabled};
 pub use task::{Body, DEFAULT_PRIO, Green, Session, state};
+pub(crate) use tasklet::Tasklet;
+pub(crate) use timer::{HZ, Timer, jiffies, nsecs_to_jiffies};
+pub(crate) use wait::WaitQueue;
+pub(crate) use workqueue::{
+    DelayedWork, WQ_BOUND, WQ_HIGHPRI, WQ_UNBOUND, Work, WorkFuture, Workqueue, queue_work,
+    queue_work_on,
+};
 
 use crate::futex::{self, now_ns};
+use pool::Pool;
 use process::TaskList;
 use queue::RunQueue;
-use task::Group;
+use task::{Group, Kind};
+use wheel::Wheel;
 
 /// Slice of a fair task on one CPU, ns; grows with the number of CPUs as the kernel's `base_slice_ns` does.
 const BASE_SLICE_NS: u64 = 700_000;
@@ -55,11 +92,36 @@ pub(crate) struct Cpu {
     /// What others want done on this CPU, in interrupt context.
     requests: Mutex<Vec<Request>>,
     interrupted: AtomicBool,
+    /// Its armed timers of high resolution, and when the first of them is due; `u64::MAX` if there is none.
+    hrtimers: Mutex<hrtimer::Base>,
+    next_event: AtomicU64,
+    /// Its pending timers that count in jiffies.
+    wheel: Mutex<Wheel>,
     /// Sent for to take over a waiting task, and has not looked yet.
     called: AtomicBool,
     /// Changes with every request; what the idle thread waits on.
     bell: AtomicU32,
+    /// BUSY, AWAKE or ASLEEP.
+    idling: AtomicU8,
     idle: Arc<Green>,
+}
+
+/// A CPU runs a task.
+const BUSY: u8 = 0;
+/// Its idle task looks around.
+const AWAKE: u8 = 1;
+/// It waits for the bell.
+const ASLEEP: u8 = 2;
+
+/// What a CPU was doing when its bell rang.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rung {
+    /// It ran a task, and looks when that can be interrupted.
+    Busy,
+    /// It had nothing to do and was about to look.
+    Awake,
+    /// It was woken.
+    Asleep,
 }
 
 /// Something to be done on a CPU.
@@ -71,12 +133,20 @@ enum Request {
     /// The first task of a session.
     Boot(Arc<Session>, &'static str, Body),
     Kill(Arc<Session>),
+    /// A device wants to be served.
+    Device(Arc<irq::Action>),
 }
 
 /// The CPUs and the tasks.
 pub(crate) struct Machine {
     cpus: Vec<Cpu>,
     tasks: Mutex<TaskList>,
+    softirqs: softirq::Actions,
+    pools: Vec<Arc<Pool>>,
+    /// What the machine's own threads belong to.
+    kernel: Arc<Session>,
+    /// Changes when the last of them has ended.
+    kernel_gone: Arc<AtomicU32>,
     stop: AtomicBool,
 }
 
@@ -105,9 +175,15 @@ impl Owner {
             .map(|number| Cpu::new(*number, slice))
             .collect();
         let tasks = Mutex::new(TaskList::new());
+        let kernel_gone = Arc::new(AtomicU32::new(0));
+        let gone = kernel_gone.clone();
         let machine = Arc::new(Machine {
             cpus,
             tasks,
+            softirqs: softirq::Actions::default(),
+            pools: pool::pools(numbers),
+            kernel: Arc::new(Session::new(Box::new(move || futex::poke(&gone)))),
+            kernel_gone,
             stop: AtomicBool::new(false),
         });
         let mut owner = Owner {
@@ -165,6 +241,28 @@ impl Owner {
         }
     }
 
+    /// Runs a task and waits until it and all that came from it are gone.
+    pub fn run_to_end(&self, comm: &'static str, body: Body) {
+        let gone = Arc::new(AtomicU32::new(0));
+        let on_empty = {
+            let gone = gone.clone();
+            Box::new(move || futex::poke(&gone))
+        };
+        let session = self.boot(comm, body, on_empty);
+        loop {
+            let seen = gone.load(Ordering::SeqCst);
+            if session.alive() == 0 {
+                return;
+            }
+            futex::wait(&gone, seen, None);
+        }
+    }
+
+    /// The machine, for those who raise interrupts.
+    pub fn machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
     /// CPUs of the machine.
     pub fn cpus(&self) -> usize {
         self.machine.cpus.len()
@@ -173,6 +271,16 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        let kernel = &self.machine.kernel;
+        kernel.kill();
+        self.machine.cpus[0].request(Request::Kill(kernel.clone()));
+        loop {
+            let gone = self.machine.kernel_gone.load(Ordering::SeqCst);
+            if kernel.alive() == 0 {
+                break;
+            }
+            futex::wait(&self.machine.kernel_gone, gone, None);
+        }
         self.machine.stop.store(true, Ordering::SeqCst);
         for cpu in &self.machine.cpus {
             cpu.ring();
@@ -180,6 +288,13 @@ impl Drop for Owner {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Machine {
+    /// How many CPUs it has.
+    pub fn cpu_count(&self) -> usize {
+        self.cpus.len()
     }
 }
 
@@ -197,6 +312,7 @@ impl Cpu {
             session,
             group,
             None,
+            Kind::default(),
         ));
         idle.state.store(state::RUNNING, Ordering::SeqCst);
         Cpu {
@@ -206,8 +322,12 @@ impl Cpu {
             need_resched: AtomicBool::new(false),
             requests: Mutex::new(Vec::new()),
             interrupted: AtomicBool::new(false),
+            hrtimers: Mutex::default(),
+            next_event: AtomicU64::new(u64::MAX),
+            wheel: Mutex::new(Wheel::new(timer::jiffies())),
             called: AtomicBool::new(false),
             bell: AtomicU32::new(0),
+            idling: AtomicU8::new(AWAKE),
             idle,
         }
     }
@@ -221,15 +341,23 @@ impl Cpu {
         self.is_idle() && !self.interrupted.load(Ordering::SeqCst)
     }
 
-    fn request(&self, request: Request) {
+    fn request(&self, request: Request) -> Rung {
         self.requests.lock().push(request);
         self.interrupted.store(true, Ordering::SeqCst);
-        self.ring();
+        self.ring()
     }
 
     /// Makes an idle thread look around.
-    fn ring(&self) {
-        futex::poke(&self.bell);
+    fn ring(&self) -> Rung {
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        match self.idling.load(Ordering::SeqCst) {
+            BUSY => Rung::Busy,
+            AWAKE => Rung::Awake,
+            _ => {
+                futex::wake(&self.bell);
+                Rung::Asleep
+            }
+        }
     }
 }
 

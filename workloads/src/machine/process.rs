@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use super::cpu::{Leave, Local, local};
-use super::sleep::{Armed, preempt_point};
-use super::task::{Body, DEFAULT_PRIO, Green, Group, Session, state};
+use super::hrtimer::Mode;
+use super::sleep::{Alarm, preempt_point};
+use super::task::{Body, DEFAULT_PRIO, Green, Group, Kind, Session, state};
 use crate::events::sched::{
-    trace_sched_process_exec, trace_sched_process_exit, trace_sched_process_fork,
-    trace_sched_process_wait,
+    trace_sched_prepare_exec, trace_sched_process_exec, trace_sched_process_exit,
+    trace_sched_process_fork, trace_sched_process_wait,
 };
 use crate::events::signal::{Sent, trace_signal_generate};
 use crate::pid;
@@ -203,7 +204,8 @@ impl Local {
     ) {
         let session = maker.session.clone();
         session.task_made();
-        self.make_counted(maker, pid, comm, group, parent, session, maker.prio(), body);
+        let (prio, kind) = (maker.prio(), Kind::default());
+        self.make_counted(maker, pid, comm, group, parent, session, prio, body, kind);
     }
 
     #[allow(clippy::too_many_arguments)] // one for every thing a task inherits or does not
@@ -217,12 +219,50 @@ impl Local {
         session: Arc<Session>,
         prio: i32,
         body: Body,
-    ) {
+        kind: Kind,
+    ) -> Arc<Green> {
         group.live.fetch_add(1, Ordering::SeqCst);
-        let child = Arc::new(Green::new(pid, comm, prio, session, group, Some(body)));
+        let child = Arc::new(Green::new(
+            pid,
+            comm,
+            prio,
+            session,
+            group,
+            Some(body),
+            kind,
+        ));
         self.machine.tasks.lock().insert(child.clone(), parent);
         trace_sched_process_fork(maker, &child);
         self.wake_new(&child, 0);
+        child
+    }
+
+    /// Makes a thread of the machine's own, as a child of the idle task. It ends with the machine. `None`: that is ending.
+    pub(super) fn kthread(
+        &self,
+        comm: &str,
+        prio: i32,
+        kind: Kind,
+        body: Body,
+    ) -> Option<Arc<Green>> {
+        let session = self.machine.kernel.clone();
+        if !session.task_made_unless_killed() {
+            return None;
+        }
+        let Some(pid) = pid::allocate() else {
+            log::error!("no process numbers are left for the machine's threads");
+            session.task_gone();
+            return None;
+        };
+        let idle = &self.cpu().idle;
+        Some(self.as_task(idle, || {
+            let group = Arc::new(Group {
+                leader: pid,
+                live: AtomicUsize::new(0),
+            });
+            let comm = comm.as_bytes();
+            self.make_counted(idle, pid, comm, group, 0, session, prio, body, kind)
+        }))
     }
 }
 
@@ -248,6 +288,7 @@ pub(super) fn boot(local: &Local, session: Arc<Session>, comm: &str, body: Body)
             session,
             DEFAULT_PRIO,
             body,
+            Kind::default(),
         );
     });
 }
@@ -256,6 +297,7 @@ pub(super) fn boot(local: &Local, session: Arc<Session>, comm: &str, body: Body)
 pub(crate) fn exec(path: &str) {
     let task = local().current();
     let name = path.rsplit('/').next().unwrap_or(path);
+    trace_sched_prepare_exec(&task, path.as_bytes(), path.as_bytes());
     task.ctx.set_comm(&name.as_bytes()[..name.len().min(15)]);
     trace_sched_process_exec(&task, task.pid(), path.as_bytes());
 }
@@ -372,20 +414,22 @@ pub(crate) fn has_zombie() -> bool {
 /// Sleeps until `at` (ns, CLOCK_MONOTONIC), until a child has ended or until woken from outside; says whether a zombie is
 /// there to be waited for. Behaves as nanosleep(2) does in a program that handles SIGCHLD.
 pub(crate) async fn sleep_for_child_until(at: u64) -> bool {
-    let timer = Armed::until(at);
+    let mut alarm = Alarm::new(at, Mode::Abs);
     let mut slept = false;
     poll_fn(|_| {
         let local = local();
         let task = local.current();
         let list = local.machine.tasks.lock();
         let zombie = matches!(list.zombie(task.pid(), Child::Any), Ok(Some(_)));
-        if slept || zombie || timer.expired() {
+        if slept || zombie {
             task.wants_sigchld.store(false, Ordering::SeqCst);
             return Poll::Ready(zombie);
         }
         slept = true;
         task.wants_sigchld.store(true, Ordering::SeqCst);
         task.state.store(state::INTERRUPTIBLE, Ordering::SeqCst);
+        drop(list);
+        alarm.is_over();
         Poll::Pending
     })
     .await

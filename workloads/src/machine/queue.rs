@@ -35,9 +35,10 @@ impl RunQueue {
         }
     }
 
-    /// Tasks waiting, the running one not counted.
-    pub fn waiting(&self) -> usize {
-        self.fair.len() + self.real_time.values().map(VecDeque::len).sum::<usize>()
+    /// Whether a task waits that another CPU could take over.
+    pub fn has_movable(&self) -> bool {
+        let mut all = self.fair.values().chain(self.real_time.values().flatten());
+        all.any(|task| task.kind.pinned.is_none())
     }
 
     /// Queues a task that was on no queue.
@@ -105,13 +106,17 @@ impl RunQueue {
 
     /// Takes out the task that would run last, for a CPU with nothing to do. It is then on no queue, its run time relative.
     pub fn steal(&mut self) -> Option<Arc<Green>> {
-        let task = match self.fair.pop_last() {
-            Some((_, task)) => task,
+        let movable = |task: &Arc<Green>| task.kind.pinned.is_none();
+        let fair = self.fair.iter().rev().find(|(_, task)| movable(task));
+        let task = match fair.map(|(key, _)| *key) {
+            Some(key) => self.fair.remove(&key)?,
             None => {
-                let mut level = self.real_time.last_entry()?;
-                let task = level.get_mut().pop_back()?;
-                if level.get().is_empty() {
-                    level.remove();
+                let mut levels = self.real_time.iter_mut().rev();
+                let (prio, level) = levels.find(|(_, level)| level.iter().any(movable))?;
+                let (prio, place) = (*prio, level.iter().rposition(movable)?);
+                let task = level.remove(place)?;
+                if level.is_empty() {
+                    self.real_time.remove(&prio);
                 }
                 task
             }
@@ -120,13 +125,13 @@ impl RunQueue {
         Some(task)
     }
 
-    /// Adds the time since the last look to the running task.
-    pub fn account(&mut self, now: u64) {
+    /// Adds the time since the last look to the running task; returns that time.
+    pub fn account(&mut self, now: u64) -> u64 {
         let ran = now.saturating_sub(self.since);
         self.since = now;
         let current = &self.current;
         if current.is_idle() {
-            return;
+            return 0;
         }
         self.used += ran;
         current.runtime.fetch_add(ran, Ordering::Relaxed);
@@ -139,16 +144,28 @@ impl RunQueue {
                 .map_or(vruntime, |((first, _), _)| vruntime.min(*first));
             self.min_vruntime = self.min_vruntime.max(first);
         }
+        ran
     }
 
     /// Whether the running task has had its slice while a task that may follow it waits.
     pub fn slice_is_over(&self) -> bool {
-        let rivals = if self.current.prio() < MAX_RT_PRIO {
+        self.used >= self.slice && self.has_rivals()
+    }
+
+    /// When that will be so. `None`: nobody waits who would run then.
+    pub fn slice_end(&self) -> Option<u64> {
+        self.has_rivals()
+            .then(|| self.since + self.slice.saturating_sub(self.used))
+    }
+
+    fn has_rivals(&self) -> bool {
+        if self.current.is_idle() {
+            false
+        } else if self.current.prio() < MAX_RT_PRIO {
             self.real_time.contains_key(&self.current.prio())
         } else {
             !self.fair.is_empty()
-        };
-        self.used >= self.slice && rivals
+        }
     }
 
     /// Whether `woken` must not wait for the running task's slice to end.
@@ -174,7 +191,7 @@ fn weight(prio: i32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::task::{Group, Session};
+    use super::super::task::{Group, Kind, Session};
     use super::*;
 
     const SLICE: u64 = 1000;
@@ -191,6 +208,7 @@ mod tests {
             Arc::new(Session::new(Box::new(|| ()))),
             group,
             None,
+            Kind::default(),
         ))
     }
 
@@ -251,9 +269,9 @@ mod tests {
         assert!(queue.preempts(&task(9, 139)), "idle yields to all");
         let first = task(1, 120);
         queue.enqueue(first.clone());
-        assert_eq!(queue.waiting(), 1);
+        assert!(queue.has_movable());
         queue.pick(&idle, 0);
-        assert_eq!(queue.waiting(), 0);
+        assert!(!queue.has_movable());
         queue.account(5 * SLICE);
         assert!(!queue.slice_is_over(), "nobody waits");
         queue.enqueue(task(2, 120));
@@ -282,6 +300,6 @@ mod tests {
             .map(|t| t.pid())
             .collect();
         assert_eq!(stolen, [3, 2, 1]);
-        assert_eq!(queue.waiting(), 0);
+        assert!(!queue.has_movable());
     }
 }

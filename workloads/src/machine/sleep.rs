@@ -1,77 +1,63 @@
 //! What a task calls to give its CPU away: computing in steps, sleeping, yielding.
 
-use std::cmp::Ordering as Order;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use super::cpu::{Leave, local};
+use super::hrtimer::{Again, Hrtimer, Mode};
 use super::task::{Green, state};
 use crate::futex::now_ns;
 
 /// Steps of `compute` between two looks at the clock: some ten microseconds.
 const STEPS: u64 = 16_384;
 
-/// A task that is to be woken at a time.
-pub(super) struct Timer {
-    pub at: u64,
+/// What a sleeping task leaves with its timer.
+struct Sleeper {
     task: Arc<Green>,
-    /// Set when the task no longer waits for it.
-    over: Arc<AtomicBool>,
+    /// The task need not wait for it any more.
+    over: AtomicBool,
 }
 
-impl Timer {
-    /// The task to wake, if it still waits.
-    pub fn expire(self) -> Option<Arc<Green>> {
-        (!self.over.swap(true, Ordering::SeqCst)).then_some(self.task)
-    }
+/// The time is over: the task goes on. In hard interrupt context.
+fn hrtimer_wakeup(sleeper: &Arc<Sleeper>) -> Again {
+    sleeper.over.store(true, Ordering::SeqCst);
+    local().wake(&sleeper.task, 0);
+    None
 }
 
-impl PartialEq for Timer {
-    fn eq(&self, other: &Timer) -> bool {
-        self.at == other.at
-    }
+/// The calling task's alarm; stopped when it is dropped.
+pub(super) struct Alarm {
+    timer: Hrtimer,
+    sleeper: Arc<Sleeper>,
+    at: u64,
+    mode: Mode,
+    started: bool,
 }
 
-impl Eq for Timer {}
-
-impl PartialOrd for Timer {
-    fn partial_cmp(&self, other: &Timer) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Timer {
-    /// The earliest is the greatest, as `BinaryHeap` gives out the greatest first.
-    fn cmp(&self, other: &Timer) -> Order {
-        other.at.cmp(&self.at)
-    }
-}
-
-/// A timer armed on the CPU where it is made; gone with its guard.
-pub(super) struct Armed(Arc<AtomicBool>);
-
-impl Armed {
-    pub fn until(at: u64) -> Armed {
-        let local = local();
-        let over = Arc::new(AtomicBool::new(false));
-        local.timers.borrow_mut().push(Timer {
-            at,
-            task: local.current(),
-            over: over.clone(),
+impl Alarm {
+    /// One for `at` (ns, CLOCK_MONOTONIC); `mode`: how the time was given.
+    pub fn new(at: u64, mode: Mode) -> Alarm {
+        let sleeper = Arc::new(Sleeper {
+            task: local().current(),
+            over: AtomicBool::new(false),
         });
-        Armed(over)
+        Alarm {
+            timer: Hrtimer::setup(hrtimer_wakeup, sleeper.clone(), mode),
+            sleeper,
+            at,
+            mode,
+            started: false,
+        }
     }
 
-    pub fn expired(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Armed {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
+    /// Starts it if it was not started; says whether it has gone off. Called when the task's state is set.
+    pub fn is_over(&mut self) -> bool {
+        if !std::mem::replace(&mut self.started, true) {
+            self.timer.start(self.at, self.mode);
+        }
+        self.sleeper.over.load(Ordering::SeqCst)
     }
 }
 
@@ -103,19 +89,18 @@ pub(crate) async fn sleep_on_io(ns: u64) {
 }
 
 async fn sleep_in(kind: u32, ns: u64) {
-    let at = now_ns() + ns;
-    let timer = Armed::until(at);
+    let mut alarm = Alarm::new(now_ns().saturating_add(ns), Mode::Rel);
     poll_fn(|_| {
         let task = local().current();
         // State first, then the condition: a waker in between finds the task asleep.
         task.state.store(kind, Ordering::SeqCst);
-        if timer.expired() {
+        if alarm.is_over() {
             task.state.store(state::RUNNING, Ordering::SeqCst);
             return Poll::Ready(());
         }
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 /// Where the running task may be taken off its CPU if that is due: serves interrupts first.
@@ -127,7 +112,7 @@ pub(super) fn resched_point(leave: Leave) -> impl Future<Output = ()> {
     })
 }
 
-/// The end of a section that must not be preempted: if it woke someone more urgent, that one runs now.
+/// The end of a section that must not be preempted: if it woke someone more urgent, that one runs now. For tasks.
 pub(super) fn preempt_point() -> impl Future<Output = ()> {
     leave_once(|| local().need_resched().then_some(Leave::Preempt))
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{
 use parking_lot::Mutex;
 use utracefs::base::task::Task;
 
+use super::pool::Worker;
+
 /// Task states and exit states, with the bits that `prev_state` of sched_switch shows (proc_pid_stat(5) has the letters).
 pub mod state {
     /// Running or waiting for a CPU: `R`.
@@ -26,6 +28,10 @@ pub mod state {
     pub const DEAD: u32 = 0x80;
     /// What sched_switch says of a task that was taken off its CPU: `R+`.
     pub const REPORT_PREEMPTED: u32 = 0x100;
+    /// Asleep as one who is not to be counted as waiting: a worker without work.
+    pub const IDLE: u32 = 0x402;
+    /// What sched_switch says of that: `I`.
+    pub const REPORT_IDLE: u32 = 0x80;
     /// Woken, but its CPU has not queued it yet.
     pub const WAKING: u32 = 0x200;
     /// Made, but never woken.
@@ -41,6 +47,15 @@ pub const MIN_PRIO: i32 = 139;
 
 /// What a task does; its result is the exit code.
 pub type Body = Pin<Box<dyn Future<Output = i32> + Send>>;
+
+/// What sets a kernel thread apart from other tasks.
+#[derive(Default)]
+pub(super) struct Kind {
+    /// Index of the only CPU that it runs on.
+    pub pinned: Option<usize>,
+    /// It does the work of work queues.
+    pub worker: Option<Arc<Worker>>,
+}
 
 /// One green task.
 pub struct Green {
@@ -62,9 +77,12 @@ pub struct Green {
     pub(super) vruntime: AtomicI64,
     /// Time on CPU in all, ns.
     pub(super) runtime: AtomicU64,
+    /// Since when it waits for its CPU (ns, CLOCK_MONOTONIC), if it does.
+    pub(super) waiting_since: AtomicU64,
     /// Also woken by the end of a child, whatever it sleeps for: as by a handler of SIGCHLD.
     pub(super) wants_sigchld: AtomicBool,
     body: Mutex<Option<Body>>,
+    pub(super) kind: Kind,
     pub(super) session: Arc<Session>,
     pub(super) group: Arc<Group>,
 }
@@ -77,6 +95,7 @@ impl Green {
         session: Arc<Session>,
         group: Arc<Group>,
         body: Option<Body>,
+        kind: Kind,
     ) -> Green {
         Green {
             ctx: Task::new(pid, group.leader, comm),
@@ -89,8 +108,10 @@ impl Green {
             wake_lock: Mutex::new(()),
             vruntime: AtomicI64::new(0),
             runtime: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(0),
             wants_sigchld: AtomicBool::new(false),
             body: Mutex::new(body),
+            kind,
             session,
             group,
         }
@@ -123,7 +144,7 @@ impl Green {
     pub(super) fn is_asleep(&self) -> bool {
         matches!(
             self.state.load(Ordering::SeqCst),
-            state::INTERRUPTIBLE | state::UNINTERRUPTIBLE
+            state::INTERRUPTIBLE | state::UNINTERRUPTIBLE | state::IDLE
         )
     }
 
@@ -173,6 +194,7 @@ impl Session {
     }
 
     pub(super) fn kill(&self) {
+        let _alive = self.alive.lock();
         self.killed.store(true, Ordering::SeqCst);
     }
 
@@ -183,6 +205,14 @@ impl Session {
 
     pub(super) fn task_made(&self) {
         *self.alive.lock() += 1;
+    }
+
+    /// False, and nothing counted, if all of it is to end. Whoever kills it and then finds nobody alive is the last.
+    pub(super) fn task_made_unless_killed(&self) -> bool {
+        let mut alive = self.alive.lock();
+        let made = !self.killed();
+        *alive += usize::from(made);
+        made
     }
 
     pub(super) fn task_gone(&self) {

@@ -36,7 +36,7 @@ fn run_on(cpus: &[u32], body: impl Future<Output = i32> + Send + 'static) -> (i3
     (result, trace)
 }
 
-fn one() -> Vec<u32> {
+pub(super) fn one() -> Vec<u32> {
     allowed_cpus().unwrap()[..1].to_vec()
 }
 

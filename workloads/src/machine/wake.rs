@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 
 use super::cpu::Local;
 use super::task::{Green, state};
-use super::{Request, queue::RunQueue};
+use super::{Request, Rung, queue::RunQueue};
 use crate::events::sched::{
-    trace_sched_migrate_task, trace_sched_wakeup, trace_sched_wakeup_new, trace_sched_waking,
+    trace_sched_migrate_task, trace_sched_wake_idle_without_ipi, trace_sched_wakeup,
+    trace_sched_wakeup_new, trace_sched_waking,
 };
+use crate::futex::now_ns;
 
 impl Local {
     /// Wakes `task` if it sleeps, and says whether it did. `held`: locks that the caller holds.
@@ -32,7 +34,7 @@ impl Local {
             }
         }
         // Asleep on no queue: only we, with its wake lock, change its CPU.
-        let dest = self.choose(home);
+        let dest = task.kind.pinned.unwrap_or_else(|| self.choose(home));
         if dest != home {
             self.atomically(depth, || {
                 trace_sched_migrate_task(task, self.number_of(task), self.machine.cpus[dest].number)
@@ -44,7 +46,10 @@ impl Local {
             // An idle CPU is quicker when it queues the task itself.
             task.state.store(state::WAKING, Ordering::SeqCst);
             drop(waking);
-            cpu.request(Request::Activate(task.clone()));
+            if cpu.request(Request::Activate(task.clone())) == Rung::Awake {
+                let number = cpu.number as i32;
+                self.atomically(depth, || trace_sched_wake_idle_without_ipi(number));
+            }
             return true;
         }
         let mut queue = cpu.queue.lock();
@@ -70,6 +75,7 @@ impl Local {
         let least = (0..self.machine.cpus.len())
             .min_by_key(|i| (load(*i), *i != self.index, *i))
             .unwrap_or(self.index);
+        let least = task.kind.pinned.unwrap_or(least);
         task.cpu.store(least, Ordering::SeqCst);
         let cpu = &self.machine.cpus[least];
         let waking = task.wake_lock.lock();
@@ -87,11 +93,15 @@ impl Local {
     fn activate(&self, queue: &mut RunQueue, dest: usize, task: &Arc<Green>) -> bool {
         let cpu = &self.machine.cpus[dest];
         task.state.store(state::RUNNING, Ordering::SeqCst);
+        task.waiting_since.store(now_ns(), Ordering::Relaxed);
         queue.enqueue(task.clone());
         cpu.load.fetch_add(1, Ordering::SeqCst);
         let preempts = queue.preempts(task);
         if preempts {
             cpu.need_resched.store(true, Ordering::SeqCst);
+            if dest == self.index {
+                self.show_context();
+            }
         }
         preempts
     }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::jobs::KINDS;
 use crate::Manager;
 use crate::events::flags::{HARDIRQ, IRQS_OFF, NEED_RESCHED, PREEMPT_RESCHED, SOFTIRQ};
+use crate::figures::SCHED;
 use crate::machine::state;
+use crate::testing::WAITS;
 use crate::testing::sched::{Event, Record, recorded};
 
 /// Numbers of events that a trace must have in common with every other of the same operations.
@@ -29,6 +31,8 @@ struct Life {
     /// The last wait, until its end is seen.
     waiting: Option<i32>,
     waking: bool,
+    /// The program that it is about to go on as.
+    execs: Option<String>,
     asleep: bool,
     runnable: bool,
     exited: bool,
@@ -120,8 +124,22 @@ impl Follower {
                 }
                 self.counts.forks += 1;
             }
+            Event::PrepareExec {
+                pid,
+                filename,
+                comm,
+            } => {
+                assert_eq!((pid, &comm), (r.owner, &r.comm), "{r:?}");
+                assert!(self.task(pid).execs.replace(filename).is_none(), "{r:?}");
+            }
+            Event::Runtime { pid, ns } => {
+                assert_eq!(pid, r.owner, "{r:?}");
+                assert!(pid != 0 && ns > 0, "{r:?}");
+            }
+            Event::WakeIdle { cpu } => assert_ne!(cpu, r.cpu as i32, "{r:?}"),
             Event::Exec { pid, filename } => {
                 assert_eq!(pid, r.owner);
+                assert_eq!(self.task(pid).execs.take(), Some(filename.clone()));
                 self.wait_has_ended(pid);
                 assert_eq!(filename.rsplit('/').next(), Some(r.comm.as_str()), "{r:?}");
                 *self.counts.execs.entry(filename).or_default() += 1;
@@ -217,10 +235,17 @@ impl Follower {
                 assert_eq!((r.flags, r.depth), (IRQS_OFF, 2), "{r:?}");
                 return;
             }
-            Event::Fork { .. } | Event::Exec { .. } | Event::Exit { .. } | Event::Wait { .. } => {
+            Event::Fork { .. }
+            | Event::Exec { .. }
+            | Event::PrepareExec { .. }
+            | Event::Exit { .. }
+            | Event::Wait { .. } => {
                 assert_eq!((r.flags, r.depth), (0, 0), "{r:?}");
                 return;
             }
+            Event::Runtime { .. } if interrupt != 0 => &[1],
+            Event::Runtime { .. } => &[2],
+            Event::WakeIdle { .. } => &[2, 3, 4, 5],
             Event::Waking { .. } if interrupt != 0 => &[2],
             Event::Waking { .. } => &[3, 4, 5],
             Event::Wakeup { .. } if interrupt != 0 => &[1, 3],
@@ -389,4 +414,75 @@ fn runs_beside_the_background_share_the_machine() {
         counts.forks as u64 >= expected(40).forks as u64,
         "{counts:?}"
     );
+}
+
+/// What tools make of the events: each task's waits, from the event that made it wait for a CPU to the one that gave it one.
+fn waits(trace: &[Record]) -> Vec<(i32, u64)> {
+    let mut since: HashMap<i32, u64> = HashMap::new();
+    let mut waits = Vec::new();
+    for r in trace {
+        match r.event {
+            Event::Wakeup { pid, .. } | Event::WakeupNew { pid, .. } => {
+                since.insert(pid, r.at);
+            }
+            Event::Switch {
+                prev,
+                next,
+                prev_state,
+            } => {
+                if next != 0 {
+                    let since = since.remove(&next).expect("it was woken or taken off");
+                    waits.push((next, r.at - since));
+                }
+                if prev != 0 && matches!(prev_state, state::RUNNING | state::REPORT_PREEMPTED) {
+                    since.insert(prev, r.at);
+                }
+            }
+            _ => {}
+        }
+    }
+    waits
+}
+
+#[test]
+fn figures_from_the_events_are_the_schedulers_own() {
+    let figures = || {
+        let sched = &SCHED;
+        [
+            sched.waits.get(),
+            sched.run_delay_ns.get(),
+            sched.runtime_ns.get(),
+        ]
+    };
+    let ([count, delay, runtime], trace) = recorded(|| {
+        let before = figures();
+        WAITS.lock().clear();
+        Manager::new().run("sched", 60, None).unwrap();
+        let after = figures();
+        std::array::from_fn(|i| after[i] - before[i])
+    });
+    // By task and, for each, in the order of their happening.
+    let (mut own, mut told) = (std::mem::take(&mut *WAITS.lock()), waits(&trace));
+    assert_eq!((own.len() as u64, told.len() as u64), (count, count));
+    assert_eq!(own.iter().map(|(_, ns)| ns).sum::<u64>(), delay);
+    own.sort_by_key(|(pid, _)| *pid);
+    told.sort_by_key(|(pid, _)| *pid);
+    let mut errors = Vec::new();
+    for ((pid, own), (same, told)) in own.iter().zip(&told) {
+        assert_eq!(pid, same);
+        errors.push(own.abs_diff(*told));
+    }
+    // The stamps are taken a little after the scheduler's own; what else runs on the host comes between now and then.
+    errors.sort_unstable();
+    let typical = errors[errors.len() / 2];
+    let nearly_all = errors[errors.len() * 9 / 10];
+    println!(
+        "{count} waits, {delay} ns in all; stamps differ by {typical} ns, nearly all by {nearly_all} at most"
+    );
+    assert!(nearly_all < 50_000, "{errors:?}");
+    let ran = trace.iter().map(|r| match r.event {
+        Event::Runtime { ns, .. } => ns,
+        _ => 0,
+    });
+    assert_eq!(ran.sum::<u64>(), runtime);
 }

@@ -27,6 +27,8 @@ pub trait Handler: Send + Sync + 'static {
 /// The other end while a command is carried out.
 pub struct Asker {
     socket: UnixStream,
+    /// The conversation goes on elsewhere.
+    taken: bool,
 }
 
 impl Asker {
@@ -57,6 +59,17 @@ impl Asker {
         loop {
             std::thread::park();
         }
+    }
+
+    /// Says `ok` and hands the connection over: what is said on it from now on is not this server's business, and it counts
+    /// no more among those served at once.
+    ///
+    /// # Errors
+    /// If the client has gone away.
+    pub fn hand_over(&mut self) -> io::Result<UnixStream> {
+        self.socket.write_all(b"ok\n")?;
+        self.taken = true;
+        self.socket.try_clone()
     }
 
     /// Calls `look` until it answers, telling the client meanwhile that work goes on.
@@ -239,10 +252,16 @@ fn serve<H: Handler>(socket: UnixStream, users: &[u32], handler: &H) -> io::Resu
     };
     log::debug!("control socket: pid {pid} (user {uid}) asks `{line}`");
     let words: Vec<&str> = line.split(' ').filter(|w| !w.is_empty()).collect();
-    let mut asker = Asker { socket };
+    let mut asker = Asker {
+        socket,
+        taken: false,
+    };
     let answer = match handler.handle(&words, &mut asker) {
         Ok(()) => "ok\n".to_string(),
         Err(text) => format!("error {}\n", text.replace('\n', " ")),
     };
-    asker.socket.write_all(answer.as_bytes())
+    match asker.taken {
+        true => Ok(()),
+        false => asker.socket.write_all(answer.as_bytes()),
+    }
 }

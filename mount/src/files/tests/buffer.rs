@@ -14,7 +14,7 @@ fn mark_cpu0(tracing: &Tracing, times: usize) {
     use utracefs::base::task::Place;
     let place = Place {
         cpu: Some(0),
-        time: None,
+        ..Default::default()
     };
     let task = Task::new(1, 1, "").with_place(place);
     for _ in 0..times {

@@ -190,7 +190,7 @@ fn what_is_kept() {
     let last = cpu::possible() - 1;
     let place = utracefs::base::task::Place {
         cpu: Some(last as u32),
-        time: None,
+        ..Default::default()
     };
     let task = Task::new(80_001, 80_001, "placed").with_place(place);
     local

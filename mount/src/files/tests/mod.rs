@@ -11,7 +11,7 @@ mod trigger;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use utracefs::base::cpu;
 use utracefs::base::error::{Errno, Result};
 use utracefs::base::task::Task;
@@ -57,8 +57,7 @@ impl Deref for Alone {
 }
 
 fn local() -> (Arc<Tracing>, Alone) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock();
+    let one = crate::ONE_TREE.lock();
     let registry = Registry::build(20000).expect("the test's events");
     let tracing = Tracing::new(registry, Way::Auto).expect("memory");
     let local = Local::new(tracefs(tracing.clone(), Options::default()));

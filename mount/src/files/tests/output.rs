@@ -166,7 +166,7 @@ fn raw_pages() {
     // on one CPU, whichever the thread is moved to
     let task = Task::new(77, 77, "raw").with_place(utracefs::base::task::Place {
         cpu: Some(c as u32),
-        time: None,
+        ..Default::default()
     });
     let path = format!("per_cpu/cpu{c}/trace_pipe_raw");
     let raw = local.open(&path, READ).unwrap();

@@ -100,7 +100,7 @@ unsafe extern "C" fn read(fd: i32, buffer: *mut c_void, size: usize) -> isize {
         };
         let lot = LOTS[index].lock().upgrade();
         if let Some(lot) = lot {
-            lot.interrupt(request);
+            lot.interrupted(request);
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use fuser::{Errno, Notifier, PollHandle, ReplyData};
 use parking_lot::Mutex;
 
+use super::signals::{self, is_signalled};
 use crate::node::wait::{Awaited, BELL, announced};
 use crate::node::{Got, Handle};
 
@@ -29,6 +30,8 @@ pub(super) struct Parked {
     pub(super) size: usize,
     /// The thread that reads, in our pid namespace; 0 if it is not visible there.
     pub(super) thread: u32,
+    /// The kernel has told of an interruption that was none: it will not tell again, so the reader is looked at.
+    pub(super) looked_at: bool,
 }
 
 /// A parked read and what it waits for.
@@ -105,6 +108,7 @@ impl Lot {
                 handle,
                 size,
                 thread,
+                looked_at,
             } = read;
             let mut reply = Some(reply);
             let got = handle.read(at, size, &mut |bytes| {
@@ -127,6 +131,7 @@ impl Lot {
                     handle,
                     size,
                     thread,
+                    looked_at,
                 },
                 on.clone(),
             );
@@ -143,15 +148,51 @@ impl Lot {
         }
     }
 
-    fn park(&self, request: u64, read: Parked, on: Awaited) {
+    fn park(&self, request: u64, mut read: Parked, on: Awaited) {
         let mut places = self.places.lock();
-        let early = places.early.take(request);
+        let told = places.early.take(request);
+        read.looked_at |= told;
+        let early = told && is_signalled(read.thread);
         if self.stopped.load(Ordering::SeqCst) || early {
             drop(places);
             let why = if early { Errno::EINTR } else { Errno::ENODEV };
             return read.reply.error(why);
         }
         places.reads.insert(request, Waiting { read, on });
+    }
+
+    /// The kernel says that the reader of this request is interrupted: its read ends with `EINTR` if that is a signal. A
+    /// tracer that stops it (ptrace(2)) is none: a program that is traced must not notice.
+    pub(super) fn interrupted(&self, request: u64) {
+        let mut places = self.places.lock();
+        let Some(waiting) = places.reads.get_mut(&request) else {
+            return places.early.add(request);
+        };
+        let thread = waiting.read.thread;
+        waiting.read.looked_at = true;
+        drop(places);
+        match is_signalled(thread) {
+            true => self.interrupt(request),
+            // who wakes readers is to look at this one
+            false => BELL.ring(),
+        }
+    }
+
+    /// Looks at those readers whose signals the kernel does not tell of; whether there are any.
+    fn look(&self) -> bool {
+        let looked_at: Vec<(u64, u32)> = {
+            let places = self.places.lock();
+            let looked_at = places.reads.iter().filter(|(_, w)| w.read.looked_at);
+            looked_at.map(|(r, w)| (*r, w.read.thread)).collect()
+        };
+        let mut left = false;
+        for (request, thread) in looked_at {
+            match is_signalled(thread) {
+                true => self.interrupt(request),
+                false => left = true,
+            }
+        }
+        left
     }
 
     /// The reader of this request has a signal: its read ends with `EINTR`.
@@ -221,7 +262,8 @@ impl Lot {
             let reads: Vec<_> = reads.into_iter().filter_map(is_there).collect();
             let polls: Vec<_> = polls.into_iter().filter_map(is_there).collect();
             if reads.is_empty() && polls.is_empty() {
-                BELL.sleep(ticket, None);
+                let looks = self.look();
+                BELL.sleep(ticket, looks.then_some(signals::EVERY));
                 // events that come one by one are handed out in batches, and their writers left alone meanwhile
                 std::thread::sleep(BATCH.saturating_sub(last.elapsed()));
                 continue;

@@ -158,7 +158,7 @@ impl Ops {
             truncate: flags.0 & libc::O_TRUNC != 0,
             caller: caller(request),
         };
-        let handle = self.fs.open(node(ino), how)?;
+        let handle = self.fs.request(|| self.fs.open(node(ino), how))?;
         let mut reply = FopenFlags::FOPEN_DIRECT_IO;
         reply.set(FopenFlags::FOPEN_NOFLUSH, !handle.wants_flush());
         reply.set(
@@ -337,7 +337,8 @@ impl Filesystem for Ops {
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        match run(|| self.fs.remove_dir(node(parent), name.as_bytes())) {
+        let remove = || self.fs.remove_dir(node(parent), name.as_bytes());
+        match run(|| self.fs.request(remove)) {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(e),
         }
@@ -387,6 +388,7 @@ impl Filesystem for Ops {
         reply: ReplyData,
     ) {
         let size = size as usize;
+        self.fs.before_reading();
         let handle = match run(|| self.handle(fh)) {
             Ok(handle) => handle,
             Err(e) => return reply.error(e),
@@ -413,6 +415,7 @@ impl Filesystem for Ops {
             handle,
             size,
             thread: request.pid(),
+            looked_at: false,
         };
         // what panics drops the reply, which answers EIO
         let _ = run(|| {
@@ -433,7 +436,8 @@ impl Filesystem for Ops {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match run(|| self.handle(fh)?.write(&caller(request), data)) {
+        let write = || self.handle(fh)?.write(&caller(request), data);
+        match run(|| self.fs.request(write)) {
             Ok(n) => reply.written(n as u32),
             Err(e) => reply.error(e),
         }
@@ -487,6 +491,7 @@ impl Filesystem for Ops {
             if handle.readable().is_none() {
                 return Ok(ALWAYS);
             }
+            self.fs.before_reading();
             // first announced, then looked at: what comes in between is not missed
             if flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY) {
                 self.lot.poll(fh.0, &handle, kernel.handle());
@@ -514,7 +519,8 @@ impl Filesystem for Ops {
         _: u32,
         reply: ReplyIoctl,
     ) {
-        match run(|| self.handle(fh)?.ioctl(command)) {
+        let ioctl = || self.handle(fh)?.ioctl(command);
+        match run(|| self.fs.request(ioctl)) {
             Ok(()) => reply.ioctl(0, &[]),
             Err(e) => reply.error(e),
         }

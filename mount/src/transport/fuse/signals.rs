@@ -13,7 +13,11 @@ use std::time::Duration;
 use super::lot::Lot;
 
 /// Time between two looks.
-const EVERY: Duration = Duration::from_millis(20);
+pub(super) const EVERY: Duration = Duration::from_millis(20);
+
+/// Signals that do nothing where there is no handler: SIGCHLD, SIGURG and SIGWINCH.
+const NOTHING_BY_DEFAULT: u64 =
+    1 << (libc::SIGCHLD - 1) | 1 << (libc::SIGURG - 1) | 1 << (libc::SIGWINCH - 1);
 
 /// The thread that looks; dropped, it ends.
 pub(super) struct Watcher {
@@ -58,8 +62,11 @@ fn look(lot: &Lot) {
     }
 }
 
-/// Whether a signal waits for the thread; also if there is no such thread any more.
-fn is_signalled(thread: u32) -> bool {
+/// Whether a signal waits for the thread; also if there is no such thread any more, or none that we can see.
+pub(super) fn is_signalled(thread: u32) -> bool {
+    if thread == 0 {
+        return true;
+    }
     std::fs::read(format!("/proc/{thread}/status"))
         .map_or(true, |status| pending(&String::from_utf8_lossy(&status)))
 }
@@ -73,7 +80,9 @@ fn pending(status: &str) -> bool {
         line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
             .unwrap_or(0)
     };
-    (mask("SigPnd") | mask("ShdPnd")) & !mask("SigBlk") & !mask("SigIgn") != 0
+    // to a traced thread they are sent all the same
+    let to_nobody = NOTHING_BY_DEFAULT & !mask("SigCgt");
+    (mask("SigPnd") | mask("ShdPnd")) & !mask("SigBlk") & !mask("SigIgn") & !to_nobody != 0
 }
 
 #[cfg(test)]
@@ -82,9 +91,11 @@ mod tests {
 
     #[test]
     fn masks() {
+        // SIGURG has a handler, SIGCHLD none
+        const CAUGHT: u64 = 1 << (libc::SIGURG - 1);
         fn check(own: u64, shared: u64, blocked: u64, ignored: u64, expected: bool) {
             let status = format!(
-                "Name:\tcat\nSigQ:\t0/1\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\nSigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\n"
+                "Name:\tcat\nSigQ:\t0/1\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\nSigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{CAUGHT:016x}\n"
             );
             assert_eq!(pending(&status), expected, "{status}");
         }
@@ -94,6 +105,8 @@ mod tests {
         check(2, 2, 2, 0, false);
         check(2, 0x100, 2, 0x100, false);
         check(2, 0x100, 2, 0, true);
+        check(0, 1 << (libc::SIGCHLD - 1), 0, 0, false);
+        check(1 << (libc::SIGURG - 1), 0, 0, 0, true);
     }
 
     #[test]
