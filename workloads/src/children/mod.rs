@@ -136,13 +136,19 @@ impl Family {
                 // SAFETY: `status` is writable.
                 while unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
                     let error = io::Error::last_os_error();
-                    if error.raw_os_error() != Some(libc::EINTR) {
-                        return Err(error);
+                    match error.raw_os_error() {
+                        Some(libc::EINTR) => {}
+                        Some(libc::ECHILD) => {
+                            let why = "children cannot be waited for, since SIGCHLD is ignored";
+                            return Err(io::Error::other(why));
+                        }
+                        _ => return Err(error),
                     }
                 }
-                match libc::WEXITSTATUS(status) {
-                    0 => Ok(()),
-                    errno => Err(io::Error::from_raw_os_error(errno)),
+                match (libc::WIFEXITED(status), libc::WEXITSTATUS(status)) {
+                    (true, 0) => Ok(()),
+                    (true, errno) => Err(io::Error::from_raw_os_error(errno)),
+                    (false, _) => Err(io::Error::other("whoever tries ptrace(2) is killed")),
                 }
             }
         }

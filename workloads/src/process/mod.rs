@@ -29,7 +29,7 @@ struct Process {
 
 fn open(_shared: &Shared) -> io::Result<Box<dyn Engine>> {
     Family::probe().map_err(|error| {
-        let why = "children cannot be traced here (ptrace): allow it to the sandbox or container";
+        let why = "children cannot be traced here, allow ptrace(2) in the sandbox or container";
         io::Error::new(error.kind(), format!("{why}: {error}"))
     })?;
     Ok(Box::new(Process { jobs: Jobs::new()? }))
