@@ -8,6 +8,7 @@
 mod cpulist;
 mod error;
 mod memory;
+mod name;
 mod parse;
 mod pattern;
 mod predicate;

@@ -143,23 +143,23 @@ fn starts(text: &[u8], part: &[u8]) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Glob {
     /// Before the first star: what the text begins with.
-    head: Part,
+    pub(super) head: Part,
     /// What follows in this order, anywhere, and what the text ends with; `None`: there is no star.
-    rest: Option<(Box<[Part]>, Part)>,
+    pub(super) rest: Option<(Box<[Part]>, Part)>,
 }
 
 /// What stands between two stars.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Part {
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Part {
     /// Characters it stands for.
-    len: usize,
+    pub(super) len: usize,
     /// The bits of the first eight, the first lowest, and those that matter: all of a character, or none of one that may be
     /// any.
-    first: (u64, u64),
+    pub(super) first: (u64, u64),
     /// The same of each that follows.
-    more: Box<[(u8, u8)]>,
+    pub(super) more: Box<[(u8, u8)]>,
     /// Characters that are one of a set, as bits.
-    classes: Box<[(usize, [u64; 4])]>,
+    pub(super) classes: Box<[(usize, [u64; 4])]>,
     /// The first that stands for one character, and that, to be looked for.
     anchor: Option<(usize, u8)>,
 }
@@ -218,6 +218,14 @@ impl Glob {
         }
     }
 
+    /// `*text`, of plain characters.
+    pub(super) fn ending(text: &[u8]) -> Glob {
+        Glob {
+            head: Part::default(),
+            rest: Some((Box::default(), Part::of(text))),
+        }
+    }
+
     /// Whether all of `text` fits. Each part is looked for where the one before ended, which takes at most the product of
     /// both lengths.
     fn matches(&self, text: &[u8]) -> bool {
@@ -262,6 +270,14 @@ impl Part {
             anchor: ones.iter().enumerate().find_map(byte),
             classes: core::mem::take(classes).into(),
         }
+    }
+
+    /// Plain characters.
+    pub(super) fn of(text: &[u8]) -> Part {
+        Part::new(
+            &mut text.iter().map(|b| (*b, 0xff)).collect(),
+            &mut Vec::new(),
+        )
     }
 
     /// Whether `text` is as long or longer, and begins with it.

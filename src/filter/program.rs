@@ -9,6 +9,7 @@ use core::cell::Cell;
 use core::mem;
 
 use super::memory;
+use super::name::{self, Name};
 use super::pattern::Pattern;
 use crate::base::cpu;
 use crate::base::task::{self, COMM_LEN};
@@ -108,6 +109,8 @@ pub(super) enum Test {
     },
     /// A string that fits a pattern.
     Text { text: Text, pattern: u16 },
+    /// The same of 16 bytes in the record.
+    Name { offset: u16, name: u16 },
 }
 
 impl Test {
@@ -159,71 +162,132 @@ struct Op {
 /// A compiled filter.
 #[derive(Clone, Debug)]
 pub struct Filter {
+    /// Numbers of 32 bits that have to be so to begin with, as in `Range32`: the most usual filter is nothing else.
+    first: Box<[(u16, u32, u32)]>,
+    /// What follows.
     ops: Box<[Op]>,
-    /// Bytes of a record that `Range32` and `Range64` read.
+    /// Bytes of a record that `Range32`, `Range64` and `Name` read.
     need: usize,
     sets: Box<[Set]>,
     patterns: Box<[Pattern]>,
+    names: Box<[Name]>,
 }
 
 impl Filter {
-    /// Whether a record passes. Any bytes will do: one that is too short for the numbers asked for does not pass, and tests
-    /// fail on strings that are not there.
+    /// Whether a record passes. Any bytes will do: one that is too short for the numbers and names asked for does not pass,
+    /// and tests fail on other strings that are not there.
     ///
     /// Safe in signal handlers, without memory of its own; takes at most one pass over the record for every test.
-    #[inline]
+    #[inline(always)]
     pub fn matches(&self, record: &[u8], context: &impl Context) -> bool {
         if record.len() < self.need {
             return false;
         }
         // a branch for each test, so that the processor need not wait for one to begin with the next
+        for &(offset, low, span) in &self.first {
+            // SAFETY: `need` counts what the test reads
+            if unsafe { !is_within32(record, offset, low, span) } {
+                return false;
+            }
+        }
         let mut ops = &*self.ops;
-        loop {
-            let leaves = |op: &&Op| {
-                match op.test {
-                    // SAFETY: `need` counts what the test reads
-                    Test::Range32 { offset, low, span } => unsafe {
-                        read::<u32>(record, offset).wrapping_sub(low) > span
-                    },
-                    // SAFETY: as above
-                    Test::Range64 { offset, low, span } => unsafe {
-                        read::<u64>(record, offset).wrapping_sub(low) > span
-                    },
-                    _ => self.holds(&op.test, record, context) != op.goes_on,
+        while let Some((op, behind)) = ops.split_first() {
+            let goes_on = match op.test {
+                // SAFETY: as above
+                Test::Range32 { offset, low, span } => unsafe {
+                    is_within32(record, offset, low, span)
+                },
+                // SAFETY: as above
+                Test::Range64 { offset, low, span } => unsafe {
+                    is_within64(record, offset, low, span)
+                },
+                // nothing above calls anything, so that these are jumps
+                Test::Name { offset, name } if behind.is_empty() => {
+                    return self.ends_with_name(op, offset, name, record);
                 }
+                _ => return self.go_on(ops, record, context),
             };
-            match ops.iter().find(leaves) {
-                None | Some(Op { to: KEPT, .. }) => return true,
-                Some(op) => match self.ops.get(usize::from(op.to)..) {
-                    Some(rest) => ops = rest,
+            ops = match goes_on {
+                true => behind,
+                false => match self.leave(op) {
+                    Some(ops) => ops,
                     None => return false,
                 },
-            }
+            };
+        }
+        true
+    }
+
+    /// What comes of a program that has come to its last op, the test of a name.
+    #[inline(never)]
+    fn ends_with_name(&self, op: &Op, offset: u16, name: u16, record: &[u8]) -> bool {
+        self.is_called(offset, name, record) == op.goes_on || op.to == KEPT
+    }
+
+    /// Whether a name of the record fits. The record is long enough for it.
+    #[inline(always)]
+    fn is_called(&self, offset: u16, name: u16, record: &[u8]) -> bool {
+        // SAFETY: `need` counts what the test reads
+        let text = unsafe { read::<[u64; 2]>(record, offset) };
+        let name = self.names.get(usize::from(name));
+        name.is_some_and(|n| n.matches(text))
+    }
+
+    /// The rest of the program, from a test on that is not one of the quick ones.
+    #[inline(never)]
+    fn go_on<'a>(&'a self, mut ops: &'a [Op], record: &[u8], context: &impl Context) -> bool {
+        while let Some((op, behind)) = ops.split_first() {
+            ops = match self.holds(&op.test, record, context) == op.goes_on {
+                true => behind,
+                false => match self.leave(op) {
+                    Some(ops) => ops,
+                    None => return false,
+                },
+            };
+        }
+        true
+    }
+
+    /// The ops at the place where a test leads that does not go on; `None`: the record is dropped.
+    #[inline(always)]
+    fn leave(&self, op: &Op) -> Option<&[Op]> {
+        match op.to {
+            KEPT => Some(&[]),
+            to => self.ops.get(usize::from(to)..),
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn holds(&self, test: &Test, record: &[u8], context: &impl Context) -> bool {
-        match test {
+        match *test {
+            // SAFETY: `need` counts what the test reads
+            Test::Range32 { offset, low, span } => unsafe {
+                is_within32(record, offset, low, span)
+            },
+            // SAFETY: as above
+            Test::Range64 { offset, low, span } => unsafe {
+                is_within64(record, offset, low, span)
+            },
+            Test::Name { offset, name } => self.is_called(offset, name, record),
             Test::Range { load, low, span } => load
                 .get(record)
-                .is_some_and(|v| v.wrapping_sub(*low) <= *span),
+                .is_some_and(|v| v.wrapping_sub(low) <= span),
             Test::Bits { load, bits } => load.get(record).is_some_and(|v| v & bits != 0),
             Test::Text {
                 text: Text::Fixed { offset, size },
                 pattern,
             } => {
-                let offset = usize::from(*offset);
-                let text = record.get(offset..offset + usize::from(*size));
-                text.is_some_and(|t| self.fits(*pattern, t))
+                let offset = usize::from(offset);
+                let text = record.get(offset..offset + usize::from(size));
+                text.is_some_and(|t| self.fits(pattern, t))
             }
             Test::Text {
                 text: Text::Loc { offset, rel },
                 pattern,
-            } => dynamic(record, usize::from(*offset), *rel)
+            } => dynamic(record, usize::from(offset), rel)
                 .and_then(|(at, len)| record.get(at..at + len))
-                .is_some_and(|t| self.fits(*pattern, t)),
-            other => self.holds_rare(other, record, context),
+                .is_some_and(|t| self.fits(pattern, t)),
+            _ => self.holds_rare(test, record, context),
         }
     }
 
@@ -259,6 +323,7 @@ impl Filter {
             Test::Never
             | Test::Range32 { .. }
             | Test::Range64 { .. }
+            | Test::Name { .. }
             | Test::Range { .. }
             | Test::Bits { .. } => false,
         }
@@ -313,6 +378,26 @@ unsafe fn read<T>(record: &[u8], offset: u16) -> T {
             .cast::<T>()
             .read_unaligned()
     }
+}
+
+/// Whether the number at a place is one of those from `low` on, at most `span` above it.
+///
+/// # Safety
+/// As [`read`].
+#[inline(always)]
+unsafe fn is_within32(record: &[u8], offset: u16, low: u32, span: u32) -> bool {
+    // SAFETY: the caller's promise
+    unsafe { read::<u32>(record, offset) }.wrapping_sub(low) <= span
+}
+
+/// The same of 64 bits.
+///
+/// # Safety
+/// As [`read`].
+#[inline(always)]
+unsafe fn is_within64(record: &[u8], offset: u16, low: u64, span: u64) -> bool {
+    // SAFETY: the caller's promise
+    unsafe { read::<u64>(record, offset) }.wrapping_sub(low) <= span
 }
 
 /// A way out of an op that leads nowhere yet.
@@ -449,9 +534,26 @@ impl Builder {
     pub(super) fn finish(mut self, ends: Ends) -> Filter {
         self.lead_to(ends.yes, KEPT);
         self.lead_to(ends.no, DROPPED);
+        let mut names = Vec::new();
+        for (test, _) in &mut self.tests {
+            if let Test::Text {
+                text: Text::Fixed { offset, size },
+                pattern,
+            } = *test
+                && usize::from(size) == name::LEN
+                && let Some(name) = self.patterns.get(usize::from(pattern)).and_then(Name::new)
+            {
+                *test = Test::Name {
+                    offset,
+                    name: names.len() as u16,
+                };
+                names.push(name);
+            }
+        }
         let end = |test: &Test| match test {
             Test::Range32 { offset, .. } => usize::from(*offset) + 4,
             Test::Range64 { offset, .. } => usize::from(*offset) + 8,
+            Test::Name { offset, .. } => usize::from(*offset) + name::LEN,
             _ => 0,
         };
         let need = self.tests.iter().map(|(t, _)| end(t)).max().unwrap_or(0);
@@ -479,11 +581,25 @@ impl Builder {
                 },
             }
         };
+        let mut ops: Vec<Op> = self.tests.into_iter().enumerate().map(op).collect();
+        let plain = |op: &Op| match op.test {
+            Test::Range32 { offset, low, span } if op.to == DROPPED => Some((offset, low, span)),
+            _ => None,
+        };
+        let first: Box<[_]> = ops.iter().map_while(plain).collect();
+        ops.drain(..first.len());
+        for op in &mut ops {
+            if op.to < DROPPED {
+                op.to -= first.len() as u16;
+            }
+        }
         Filter {
-            ops: self.tests.into_iter().enumerate().map(op).collect(),
+            first,
+            ops: ops.into(),
             need,
             sets: self.sets.into(),
             patterns: self.patterns.into(),
+            names: names.into(),
         }
     }
 }

@@ -57,6 +57,15 @@ impl Common {
         result
     }
 
+    /// Whether one of the instances that top-level markers go to is so.
+    pub(super) fn any_copy(&self, is: impl Fn(&TraceArray) -> bool) -> bool {
+        let copies = self.copies.lock();
+        copies
+            .iter()
+            .filter_map(Weak::upgrade)
+            .any(|array| is(&array))
+    }
+
     /// Sets or clears the option `trace_printk_dest` of an instance; one instance has it at all times. The top level
     /// cannot give it away (`EINVAL`), it loses it to others.
     pub(super) fn send_printk(&self, array: &Arc<TraceArray>, here: bool) -> Result<()> {

@@ -22,8 +22,9 @@ use crate::ring::{Buffer, Moment};
 
 /// Bits of [`EventFile::state`].
 mod bit {
-    /// The event is hooked: its probe is registered.
-    pub const ENABLED: u32 = 1;
+    /// The event is not hooked: its probe is not registered. Its absence is what a bit would say, so that of an event that
+    /// is to be recorded no bit has to be set.
+    pub const IDLE: u32 = 1;
     /// The instance remembers task names.
     pub const RECORD_CMD: u32 = 2;
     /// The instance remembers process ids.
@@ -92,7 +93,7 @@ impl EventFile {
     ) -> EventFile {
         let file = EventFile {
             id: u64::from(event.id),
-            state: AtomicU32::new(0),
+            state: AtomicU32::new(bit::IDLE),
             plain: AtomicU32::new(SPECIAL),
             filtered: AtomicU32::new(SPECIAL),
             settling: Mutex::new(()),
@@ -181,7 +182,7 @@ impl EventFile {
 
     /// Whether the event is hooked in this instance: recorded, or wanted by triggers.
     pub fn is_enabled(&self) -> bool {
-        self.has(bit::ENABLED)
+        !self.has(bit::IDLE)
     }
 
     fn has(&self, bits: u32) -> bool {
@@ -192,7 +193,7 @@ impl EventFile {
     /// recorded, and `*` if triggers keep it hooked.
     pub fn enable_text(&self) -> &'static str {
         let state = self.state.load(Ordering::Relaxed);
-        let records = state & (bit::ENABLED | bit::SOFT_DISABLED) == bit::ENABLED;
+        let records = state & (bit::IDLE | bit::SOFT_DISABLED) == 0;
         match (records, state & (bit::SOFT_MODE | bit::SOFT_DISABLED) != 0) {
             (false, false) => "0",
             (true, false) => "1",
@@ -260,11 +261,11 @@ impl EventFile {
         if self.is_enabled() {
             return Ok(());
         }
-        self.set_bit(bit::ENABLED, true);
+        self.set_bit(bit::IDLE, false);
         if let Some((tracepoint, probe, together)) = self.probe() {
             // SAFETY: the declaration's macro made both; whoever takes the file away leaves it to `changes`, as below
             if let Err(e) = unsafe { changes.register_together(tracepoint, probe, together) } {
-                self.set_bit(bit::ENABLED, false);
+                self.set_bit(bit::IDLE, true);
                 return Err(e);
             }
         }
@@ -276,7 +277,7 @@ impl EventFile {
             return Ok(());
         }
         // a probe that is still running writes nothing any more
-        self.set_bit(bit::ENABLED, false);
+        self.set_bit(bit::IDLE, true);
         if let Some((tracepoint, probe, _)) = self.probe() {
             changes.unregister(tracepoint, probe)?;
             // running probes may hold this file for one more grace period
@@ -362,9 +363,8 @@ impl EventFile {
     /// The calling thread is in a read section (`rcu::read`), as probes are.
     #[inline(always)]
     pub unsafe fn begin(&self) -> Option<u64> {
-        let state = self.state.load(Ordering::Relaxed);
-        const ASKED: u32 = bit::ENABLED | bit::OFF | bit::PIDS | bit::SOFT_DISABLED;
-        if state & ASKED != bit::ENABLED && !self.begin_special(state) {
+        const ASKED: u32 = bit::IDLE | bit::OFF | bit::PIDS | bit::SOFT_DISABLED;
+        if self.has(ASKED) && !self.begin_special() {
             return None;
         }
         // SAFETY: the caller's promise
@@ -376,8 +376,9 @@ impl EventFile {
     /// record.
     #[cold]
     #[inline(never)]
-    fn begin_special(&self, state: u32) -> bool {
-        state & (bit::ENABLED | bit::OFF) == bit::ENABLED
+    fn begin_special(&self) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        state & (bit::IDLE | bit::OFF) == 0
             && (state & bit::SOFT_DISABLED == 0 || state & bit::TRIGGERS != 0)
             && (state & bit::PIDS == 0
                 || self.concerned.is_some()
@@ -393,14 +394,9 @@ impl EventFile {
     #[inline(always)]
     pub unsafe fn commit<const LEN: usize>(&self, payload: *mut u8, len: usize) {
         // SAFETY: the caller's promise
-        let task = unsafe { task::current_in_section() };
-        if task.is_plain(self.plain.load(Ordering::Relaxed)) {
+        if unsafe { self.lets_in(payload, len) } {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
-        } else {
-            seldom();
-            // SAFETY: the caller's promise
-            unsafe { self.commit_special::<LEN>(payload, len) };
         }
     }
 
@@ -416,14 +412,24 @@ impl EventFile {
         moment: Moment,
     ) {
         // SAFETY: the caller's promise
-        let task = unsafe { task::current_in_section() };
-        if task.is_plain(self.plain.load(Ordering::Relaxed)) {
+        if unsafe { self.lets_in(payload, len) } {
             // SAFETY: the caller's promise is what `append` asks for
             unsafe { self.buffer.append_then::<LEN>(payload, len, moment) };
-        } else {
+        }
+    }
+
+    /// Whether the record only has to be appended. If there is more to it, that is done here.
+    ///
+    /// # Safety
+    /// As [`commit`](Self::commit).
+    #[inline(always)]
+    unsafe fn lets_in(&self, payload: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise
+        let task = unsafe { task::current_in_section() };
+        task.is_plain(self.plain.load(Ordering::Relaxed)) || {
             seldom();
             // SAFETY: the caller's promise
-            unsafe { self.commit_special::<LEN>(payload, len) };
+            unsafe { self.lets_in_specially(payload, len) }
         }
     }
 
@@ -433,24 +439,23 @@ impl EventFile {
     /// # Safety
     /// As [`commit`](Self::commit).
     #[inline(never)]
-    unsafe fn commit_special<const LEN: usize>(&self, payload: *mut u8, len: usize) {
+    unsafe fn lets_in_specially(&self, payload: *mut u8, len: usize) -> bool {
         // SAFETY: in a read section
         let task = unsafe { task::current_in_section() };
         if !task.is_plain(self.filtered.load(Ordering::Relaxed)) {
+            // a walk begins here, so that the first call that has not returned is the probe's
+            let here = Here::new();
             // SAFETY: the caller's promise
-            return unsafe { self.commit_unusual(payload, len) };
+            unsafe { self.commit_unusual(payload, len, here) };
+            return false;
         }
         let filter = self.filter.load(Ordering::Acquire);
         // SAFETY: the section keeps the filter; the caller's promise about the record
-        let passes = filter.is_null()
+        filter.is_null()
             || unsafe {
                 let record = core::slice::from_raw_parts(payload.cast_const(), len);
                 (*filter).matches(record, &Now::default())
-            };
-        if passes {
-            // SAFETY: the caller's promise is what `append` asks for
-            unsafe { self.buffer.append_in_section::<LEN>(payload, len) };
-        }
+            }
     }
 
     /// Everything that is special, in this order: pids, triggers, filter, append, stacks, name.
@@ -459,7 +464,7 @@ impl EventFile {
     /// As [`commit`](Self::commit).
     #[cold]
     #[inline(never)]
-    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize) {
+    unsafe fn commit_unusual(&self, payload: *mut u8, len: usize, here: Here) {
         {
             // SAFETY: the caller's promise
             let record = unsafe { core::slice::from_raw_parts(payload.cast_const(), len) };
@@ -474,8 +479,7 @@ impl EventFile {
                 return;
             }
         }
-        // the walk begins here, so that the first call that has not returned is the probe's
-        let happened = Happened::new(self, Stack::of(task::current(), Here::new()));
+        let happened = Happened::new(self, Stack::of(task::current(), here));
         let section = self.triggers.section();
         let fired = {
             // SAFETY: the caller's promise

@@ -342,6 +342,15 @@ impl TraceArray {
         self.mark_with(|array| marker::write(&array.buffer, &array.print, writer, text))
     }
 
+    /// Whether a marker fires triggers. They may ask for its writer's name, which nothing else does.
+    pub fn marks_fire(&self) -> bool {
+        let fires = |array: &TraceArray| !array.print.triggers().is_empty();
+        match self.is_top() {
+            true => self.common.any_copy(fires),
+            false => fires(self),
+        }
+    }
+
     /// Writes `trace_marker_raw`: 4 bytes of id and data, by `writer`. Too short or too long: `EINVAL`; else as
     /// [`mark`](Self::mark).
     pub fn mark_raw(&self, writer: &Task, data: &[u8]) -> Result<usize> {

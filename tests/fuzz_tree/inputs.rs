@@ -381,7 +381,9 @@ fn bounded(name: &str) -> bool {
 
 /// Numbers that mean gigabytes become small; those that nobody can have stay.
 fn tame(data: &mut Vec<u8>) {
-    let digits = data.iter().filter(|b| b.is_ascii_digit()).count();
+    // what stands behind a NUL is not read
+    let digits = data.iter().take_while(|b| **b != 0);
+    let digits = digits.filter(|b| b.is_ascii_digit()).count();
     if (4..17).contains(&digits) && data != b"1408" && data != b"1408\n" {
         *data = b"300".to_vec();
     }

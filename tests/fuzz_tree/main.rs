@@ -684,7 +684,15 @@ fn random_operations() {
     while workers.iter().any(|w| !w.is_finished()) {
         std::thread::sleep(Duration::from_millis(20));
         most = most.max(resident());
-        assert!(most <= MEMORY, "seed {seed}: {most} MiB of memory");
+        assert!(
+            most <= MEMORY,
+            "seed {seed}: {most} MiB of memory; under way: {:#?}",
+            world
+                .doing
+                .iter()
+                .map(|d| d.lock().1.clone())
+                .collect::<Vec<_>>()
+        );
         for (number, doing) in world.doing.iter().enumerate() {
             let doing = doing.lock();
             if doing.0.elapsed() > HANG && !workers[number].is_finished() {

@@ -61,7 +61,15 @@ refused 'Bad file descriptor' write_to trace_marker more
 reads $print 'traceoff:count=0 if buf ~ "*stop*"'
 put 1 tracing_on
 put '!traceoff' $print
-is "marks" "$(printf 'go\nnow stop\n')" "$(sed -n 's/.*tracing_mark_write: //p' "$T/trace")"
+# by their writer's name
+put "traceoff if COMM == \"$(cat /proc/$$/comm)\"" $print
+cat <<<'from cat' >"$T/trace_marker"
+reads tracing_on 1
+echo 'from here' >"$T/trace_marker"
+reads tracing_on 0
+put 1 tracing_on
+put '!traceoff' $print
+is "marks" "$(printf 'go\nnow stop\nfrom cat\nfrom here\n')" "$(sed -n 's/.*tracing_mark_write: //p' "$T/trace")"
 
 # an instance's are its own, and go with it
 mkdir "$T/instances/t"

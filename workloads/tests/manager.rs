@@ -74,7 +74,24 @@ fn status(manager: &Manager, name: &str) -> Status {
 #[test]
 fn the_list_says_what_there_is() {
     let names: Vec<&str> = ALL.iter().map(|workload| workload.name).collect();
-    assert_eq!(names, ["sched", "syscalls"]);
+    let order = [
+        "sched",
+        "syscalls",
+        "process",
+        "block",
+        "net",
+        "xdp",
+        "irq",
+        "timer",
+        "workqueue",
+        "mm",
+    ];
+    let expected: Vec<&str> = order
+        .into_iter()
+        .filter(|name| names.contains(name))
+        .collect();
+    assert_eq!(names, expected);
+    assert!(names.starts_with(&["sched", "syscalls", "process"]));
     let manager = Manager::new();
     let list = manager.list();
     assert_eq!(
@@ -98,10 +115,11 @@ fn refusals() {
         let text = result.err().map_or("Ok".into(), |error| error.to_string());
         assert_eq!(text, expected);
     };
-    let unknown = "no workload is called 'x'; there are: sched syscalls";
-    check(manager.start("x", None), unknown);
-    check(manager.stop("x"), unknown);
-    check(manager.run("x", 1, None), unknown);
+    let names: String = ALL.iter().map(|row| format!(" {}", row.name)).collect();
+    let unknown = format!("no workload is called 'x'; there are:{names}");
+    check(manager.start("x", None), &unknown);
+    check(manager.stop("x"), &unknown);
+    check(manager.run("x", 1, None), &unknown);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e7] {
         let text = format!("{rate} is not a rate: above 0, at most 1000000 operations per second");
         check(manager.start("sched", Some(rate)), &text);
@@ -109,7 +127,7 @@ fn refusals() {
     }
     // Stopping what does not run is no error.
     check(manager.stop("sched"), "Ok");
-    let nowhere = Manager::new().with_temp_dir("/nonexistent");
+    let nowhere = Manager::new().with_temp_dir("/proc/self/nowhere");
     check(
         nowhere.start("syscalls", None),
         "workload syscalls cannot start: No such file or directory (os error 2)",
@@ -123,7 +141,7 @@ fn runs_are_exact() {
     let temp = Temp::new("exact");
     let manager = temp.manager();
     let mut total = 0;
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "process"] {
         for ops in [0, 1, 13, 200] {
             let before = status(&manager, name).ops;
             manager.run(name, ops, None).unwrap();
@@ -151,7 +169,7 @@ fn runs_keep_their_rate_and_can_be_stopped() {
         "{:?}",
         begin.elapsed()
     );
-    for name in ["sched", "syscalls"] {
+    for name in ["sched", "syscalls", "process"] {
         let run = manager.begin(name, 1_000_000, Some(100.0)).unwrap();
         assert!(run.wait_for(Duration::from_millis(50)).is_none());
         assert_eq!(status(&manager, name).runs, 1);
@@ -215,7 +233,8 @@ fn starting_and_stopping_leaves_nothing() {
     {
         let manager = temp.manager();
         manager.run("sched", 2, None).unwrap();
-        manager.run("syscalls", 2, None).unwrap();
+        manager.run("syscalls", 8, None).unwrap();
+        manager.run("process", 8, None).unwrap();
     }
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
     let mut stops = Vec::new();
@@ -224,10 +243,11 @@ fn starting_and_stopping_leaves_nothing() {
         let rate = [None, Some(10_000.0), Some(300.0)][round as usize % 3];
         manager.start("sched", rate).unwrap();
         manager.start("syscalls", rate).unwrap();
+        manager.start("process", rate).unwrap();
         std::thread::sleep(Duration::from_millis(round * 7 % 20));
         let begin = Instant::now();
         manager
-            .stop(if round % 2 == 0 { "sched" } else { "syscalls" })
+            .stop(["sched", "syscalls", "process"][round as usize % 3])
             .unwrap();
         stops.push(begin.elapsed());
         if round % 4 == 0 {
@@ -272,7 +292,7 @@ fn several_managers_and_callers_at_once() {
     let managers = [temp.manager(), temp.manager()];
     std::thread::scope(|scope| {
         for manager in &managers {
-            for name in ["sched", "syscalls"] {
+            for name in ["sched", "syscalls", "process"] {
                 scope.spawn(move || manager.run(name, 30, None).unwrap());
                 scope.spawn(move || {
                     for _ in 0..20 {
@@ -284,11 +304,10 @@ fn several_managers_and_callers_at_once() {
         }
     });
     for manager in &managers {
-        assert!(
-            manager
-                .list()
-                .iter()
-                .all(|status| status.ops >= 30 && status.state == State::Running)
-        );
+        for name in ["sched", "syscalls", "process"] {
+            let status = status(manager, name);
+            assert!(status.ops >= 30, "{status:?}");
+            assert_eq!(status.state, State::Running, "{status:?}");
+        }
     }
 }

@@ -169,12 +169,14 @@ fn the_scheduler_as_text() {
 #[test]
 fn system_calls_as_text() {
     let _alone = alone();
-    let lines = traced("syscalls", 12, &["syscalls", "raw_syscalls"]);
-    assert!(
-        lines
-            .iter()
-            .all(|line| line.comm == "syscalls" && line.flags == ".....")
-    );
+    let mut lines = traced("syscalls", 12, &["syscalls", "raw_syscalls"]);
+    assert!(lines.iter().all(|line| line.flags == "....."));
+    let has = |part: &str| lines.iter().any(|line| line.text.contains(part));
+    assert!(has("/app\", argv: 0x"), "a program is run");
+    // the children's lines come between
+    let own = lines.first().map_or(0, |line| line.pid);
+    lines.retain(|line| line.pid == own);
+    assert!(lines.iter().all(|line| line.comm == "syscalls"));
     assert!(
         lines.len() > 12 * 4 * 4 && lines.len().is_multiple_of(4),
         "{}",
@@ -202,4 +204,39 @@ fn system_calls_as_text() {
     assert!(has("\"/etc/utracefs-demo.conf\""));
     assert!(has("sys_openat -> 0xfffffffffffffffe"));
     assert!(has("sys_renameat2(olddfd: "));
+}
+
+#[test]
+fn processes_as_text() {
+    let _alone = alone();
+    let lines = traced("process", 16, &["sched", "task", "signal"]);
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for line in &lines {
+        *count.entry(line.name()).or_default() += 1;
+    }
+    for name in ["task_newtask", "sched_process_exit", "sched_process_free"] {
+        assert_eq!(count[name], count["sched_process_fork"], "{name}");
+    }
+    assert!(count["sched_process_fork"] >= 16);
+    let of = |name: &'static str| lines.iter().filter(move |line| line.name() == name);
+    for line in of("signal_deliver").filter(|line| line.value("sig") == "10") {
+        assert_ne!(line.value("sa_handler"), "0", "{}", line.text);
+    }
+    for line in of("sched_process_exec") {
+        let comm = line.value("filename").rsplit('/').next();
+        assert_eq!(comm, Some(&*line.comm), "{}", line.text);
+        assert_eq!(line.value("pid"), line.pid.to_string(), "{}", line.text);
+    }
+    for line in of("task_rename").filter(|line| line.value("newcomm").starts_with("worker/")) {
+        assert_eq!(line.value("oldcomm"), "process", "{}", line.text);
+    }
+    let sent = of("signal_generate")
+        .filter(|line| line.value("res") == "0")
+        .count();
+    assert_eq!(of("signal_deliver").count(), sent);
+    assert_eq!(
+        of("signal_generate").count(),
+        sent + 2,
+        "two are sent twice"
+    );
 }

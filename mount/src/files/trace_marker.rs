@@ -20,18 +20,31 @@ impl Sink<Arc<TraceArray>> for TraceMarker {
     const MODE: u16 = 0o220;
 
     fn write(array: &Arc<TraceArray>, caller: &Caller, data: &[u8]) -> Result<usize> {
-        array.mark(&writer(caller), data)
+        let writer = writer(caller);
+        if array.marks_fire() {
+            writer.set_comm(name(writer.pid()));
+        }
+        array.mark(&writer, data)
     }
 }
 
 /// Who writes a marker, on the CPU that they write on.
 pub(super) fn writer(caller: &Caller) -> Task {
     let pid = caller.pid as i32;
-    // a mark has its writer's number in it; name and process are for those who record events
+    // a mark has its writer's number in it; the process is for those who record events, the name for triggers
     Task::new(pid, pid, "").with_place(Place {
         cpu: Some(writer_cpu(pid)),
         ..Place::default()
     })
+}
+
+/// A thread's name (proc_pid_comm(5)); nothing if it is gone.
+fn name(pid: i32) -> Vec<u8> {
+    let mut name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    name
 }
 
 /// The CPU that a thread runs on while it waits for its write.

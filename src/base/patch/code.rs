@@ -108,12 +108,12 @@ pub(super) fn switch(keys: &[(&'static Key, bool)], lock: &Held) -> Result<()> {
 }
 
 unsafe extern "C" {
-    /// The jump table, from here. The linker makes both symbols.
+    /// The jump table, from here. The linker makes both symbols. Mutable, because it is made ready at run time.
     #[link_name = "__start___static_keys"]
-    static TABLE: Entry;
+    static mut TABLE: Entry;
     /// The end of the jump table.
     #[link_name = "__stop___static_keys"]
-    static TABLE_END: Entry;
+    static mut TABLE_END: Entry;
 }
 
 /// The jump table, sorted by key. Made ready by the first `sites`.

@@ -124,6 +124,10 @@ impl Table {
     ///
     /// # Errors
     /// `ENOSYS`: no call has this number; `EEXIST`: it is registered with this data already; `ENOENT`: it is not.
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "the listener's pointer, only passed on"
+    )]
     pub fn listen_enter(
         &self,
         nr: i64,
@@ -140,6 +144,7 @@ impl Table {
     ///
     /// # Errors
     /// As [`listen_enter`](Self::listen_enter).
+    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "as above")]
     pub fn listen_exit(
         &self,
         nr: i64,

@@ -123,14 +123,14 @@ pub(super) unsafe fn live(plan: &Plan<'_>, parent: i32) -> ! {
 
 /// A child that only finds out whether it may be traced: ends with the errno.
 pub(super) fn probe() -> ! {
-    // SAFETY: no memory is touched.
-    let refused = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } < 0;
-    // SAFETY: errno is always there.
-    end(if refused {
-        unsafe { *libc::__errno_location() }
-    } else {
-        0
-    })
+    // SAFETY: no memory is touched but errno, which is always there.
+    let errno = unsafe {
+        match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+            0 => 0,
+            _ => *libc::__errno_location(),
+        }
+    };
+    end(errno)
 }
 
 fn end(status: i32) -> ! {
@@ -192,6 +192,13 @@ unsafe fn handle(times: u32) -> ! {
 /// In a child.
 unsafe fn raise(children: u32) -> ! {
     let mut sum = 0;
+    // SAFETY: the set is initialised before it is used. Otherwise a child's end would make clone(2) begin anew.
+    unsafe {
+        let mut block: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut block);
+        libc::sigaddset(&mut block, libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, &block, std::ptr::null_mut());
+    }
     for number in 1..=children {
         // SAFETY: a copy of this process, which goes on with its own copy of everything.
         let pid = unsafe { sys!(SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };

@@ -113,11 +113,12 @@ pub(super) fn read(pid: i32, address: u64, into: &mut [u8]) -> usize {
     usize::try_from(len).unwrap_or(0)
 }
 
-/// The text at an address, without its NUL; cut where the memory ends, or after a path's greatest length.
+/// The text at an address, without its NUL; cut where the memory ends, or after a path's greatest length. Where there is
+/// no memory, what the kernel's own events say then.
 pub(super) fn read_text(pid: i32, address: u64) -> Vec<u8> {
     const PAGE: u64 = 4096;
     let mut text = Vec::new();
-    while address != 0 && text.len() < libc::PATH_MAX as usize {
+    while text.len() < libc::PATH_MAX as usize {
         let from = address.wrapping_add(text.len() as u64);
         // not across a page's end: behind it there may be nothing
         let mut part = [0; 256];
@@ -126,6 +127,9 @@ pub(super) fn read_text(pid: i32, address: u64) -> Vec<u8> {
         if let Some(nul) = part[..len].iter().position(|byte| *byte == 0) {
             text.extend_from_slice(&part[..nul]);
             break;
+        }
+        if len == 0 && text.is_empty() {
+            return b"(fault)".to_vec();
         }
         text.extend_from_slice(&part[..len]);
         if len < room {
@@ -187,4 +191,23 @@ pub(super) fn wait(reap: impl Fn(i32) -> bool) -> io::Result<Option<(i32, Change
 unsafe fn wait4(pid: i32, status: *mut c_int, flags: c_int) -> c_long {
     // SAFETY: the caller's promise.
     unsafe { libc::syscall(libc::SYS_wait4, pid, status, flags, 0usize) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_memory() {
+        let pid = std::process::id() as i32;
+        let check = |address: u64, expected: &[u8]| assert_eq!(read_text(pid, address), expected);
+        check(c"/etc/passwd".as_ptr() as u64, b"/etc/passwd");
+        check(c"".as_ptr() as u64, b"");
+        check(0, b"(fault)");
+        let mut long = vec![b'x'; 5000];
+        long.push(0);
+        // cut, after whole pieces, at or soon behind the greatest length
+        let text = read_text(pid, long.as_ptr() as u64);
+        assert!((4096..4352).contains(&text.len()) && long.starts_with(&text));
+    }
 }

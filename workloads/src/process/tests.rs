@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use utracefs::event::syscall::{SyscallEnter, SyscallExit};
 
 use super::jobs::{Jobs, KINDS};
 use crate::Manager;
-use crate::children::{Counts, Family};
+use crate::children::{Counts, Family, Plan, Role, Seen};
 use crate::events::signal::{self, Sent};
 use crate::events::{sched, syscalls, task as task_events};
 use crate::subject::Subject;
@@ -379,9 +380,9 @@ fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn every_job_comes_to_what_it_expects() {
-    let files = open_files();
     let ((counts, root), trace) = recorded(|| {
-        on_a_thread(|| {
+        let files = open_files();
+        let result = on_a_thread(|| {
             names_itself();
             let (mut jobs, mut family) = (Jobs::new().unwrap(), Family::new());
             for op in 0..KINDS * 3 {
@@ -389,9 +390,10 @@ fn every_job_comes_to_what_it_expects() {
                     .unwrap_or_else(|error| panic!("job {op}: {error}"));
             }
             (family.counts(), gettid())
-        })
+        });
+        assert_eq!(open_files(), files);
+        result
     });
-    assert_eq!(open_files(), files);
     let seen = account(&trace, root);
     assert_eq!(seen, counts);
     assert_eq!(
@@ -400,4 +402,218 @@ fn every_job_comes_to_what_it_expects() {
     );
     assert_eq!(counts.forks, counts.reaped);
     assert!(counts.forks > KINDS * 3 && counts.sent >= 12, "{counts:?}");
+}
+
+/// What each task did by itself, in the order of birth, without numbers: the same on every run.
+fn biographies(trace: &[Record]) -> Vec<Vec<String>> {
+    let mut born: Vec<i32> = Vec::new();
+    let mut lives: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+    for record in trace {
+        let said = match &record.event {
+            Event::NewTask { pid, .. } => {
+                born.push(*pid);
+                continue;
+            }
+            Event::Rename { old, new, .. } => format!("{old} -> {new}"),
+            Event::Exec { filename, .. } => format!("runs {filename}"),
+            Event::Exit { comm, .. } => format!("{comm} ends"),
+            Event::Deliver { sig, .. } if *sig != libc::SIGCHLD => format!("takes {sig}"),
+            Event::Enter { name, paths, .. } if record.comm == "process" && *name != "futex" => {
+                format!("{name} {paths:?}")
+            }
+            _ => continue,
+        };
+        lives.entry(record.owner).or_default().push(said);
+    }
+    let mut life = |pid| lives.remove(&pid).unwrap_or_default();
+    born.into_iter().map(&mut life).collect()
+}
+
+/// The trace of a run of the manager's, and the number of the thread that did it.
+fn run(ops: u64) -> (Vec<Record>, i32) {
+    let (done, trace) = recorded(|| {
+        let manager = Manager::new();
+        manager.run("process", ops, None).unwrap();
+        let list = manager.list();
+        list.iter()
+            .find(|status| status.name == "process")
+            .unwrap()
+            .ops
+    });
+    assert_eq!(done, ops);
+    let root = trace.first().map_or(0, |record| record.owner);
+    (trace, root)
+}
+
+#[test]
+fn runs_are_exact_and_repeatable() {
+    assert!(run(0).0.is_empty());
+    let (first, root) = run(KINDS + 3);
+    let counts = account(&first, root);
+    assert_eq!(
+        (counts.forks, counts.sent),
+        (counts.exits, counts.delivered)
+    );
+    let (second, root) = run(KINDS + 3);
+    assert_eq!(account(&second, root), counts);
+    assert_eq!(biographies(&first), biographies(&second));
+    let (more, _) = run(KINDS + 4);
+    let (first, more) = (biographies(&first), biographies(&more));
+    assert!(first.len() < more.len());
+    assert_eq!(first, more[..first.len()]);
+}
+
+#[test]
+fn programs_and_failures_are_seen() {
+    let (trace, _) = run(2);
+    let there = |what: &dyn Fn(&Event) -> bool| trace.iter().any(|record| what(&record.event));
+    assert!(there(
+        &|event| matches!(event, Event::Leave { name: "execve", ret } if *ret == -i64::from(libc::ENOENT))
+    ));
+    assert!(there(
+        &|event| matches!(event, Event::Enter { name: "execve", paths, .. }
+        if paths == &["/usr/local/bin/utracefs-no-such-program"])
+    ));
+    if fs::metadata("/bin/true").is_ok() {
+        assert!(there(&|event| matches!(
+            event,
+            Event::Leave {
+                name: "execve",
+                ret: 0
+            }
+        )));
+        assert!(there(
+            &|event| matches!(event, Event::Exec { filename, .. } if filename.ends_with("/true"))
+        ));
+        assert!(there(
+            &|event| matches!(event, Event::Rename { old, new, .. } if (&old[..], &new[..]) == ("process", "true"))
+        ));
+    }
+}
+
+#[test]
+fn stopped_under_load_nothing_is_left() {
+    let (ops, trace) = recorded(|| {
+        let files = open_files();
+        let manager = Manager::new();
+        for round in 0..6 {
+            manager.start("process", Some(1e6)).unwrap();
+            let done = || manager.list().iter().map(|status| status.ops).sum::<u64>();
+            let (begin, wanted) = (Instant::now(), done() + round);
+            while done() < wanted && begin.elapsed() < Duration::from_secs(20) {
+                std::thread::yield_now();
+            }
+            manager.stop("process").unwrap();
+        }
+        assert_eq!(open_files(), files);
+        // SAFETY: no pointers but null.
+        let child = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+        assert_eq!(child, -1, "a child is left");
+        manager.list().iter().map(|status| status.ops).sum::<u64>()
+    });
+    assert!(ops >= 15);
+    let mut roots: Vec<i32> = Vec::new();
+    for record in &trace {
+        let root = record.comm == "process"
+            && matches!(
+                record.event,
+                Event::Enter {
+                    name: "clone" | "futex" | "pipe2",
+                    ..
+                }
+            );
+        if root && !roots.contains(&record.owner) && is_thread(record.owner, &trace) {
+            roots.push(record.owner);
+        }
+    }
+    assert!(!roots.is_empty());
+    let born: BTreeSet<i32> = trace
+        .iter()
+        .filter_map(|record| match record.event {
+            Event::NewTask { pid, .. } => Some(pid),
+            _ => None,
+        })
+        .collect();
+    for record in &trace {
+        assert!(
+            born.contains(&record.owner) || roots.contains(&record.owner),
+            "{record:?}"
+        );
+    }
+    // one activity after the other: each is an account of its own
+    let mut rest = &trace[..];
+    for (i, root) in roots.iter().enumerate() {
+        let end = roots
+            .get(i + 1)
+            .and_then(|next| rest.iter().position(|r| r.owner == *next));
+        let (own, others) = rest.split_at(end.unwrap_or(rest.len()));
+        let counts = account(own, *root);
+        assert_eq!((counts.forks, counts.forks), (counts.exits, counts.reaped));
+        rest = others;
+    }
+}
+
+/// Whether it is nobody's child.
+fn is_thread(pid: i32, trace: &[Record]) -> bool {
+    !trace
+        .iter()
+        .any(|record| matches!(record.event, Event::NewTask { pid: born, .. } if born == pid))
+}
+
+#[test]
+fn nobody_outlives_the_family() {
+    let _alone = crate::testing::alone();
+    let pids = on_a_thread(|| {
+        let null = fs::File::open("/dev/null").unwrap();
+        let plan = |role| Plan {
+            role,
+            stdin: null.as_raw_fd(),
+            stdout: null.as_raw_fd(),
+        };
+        let mut family = Family::new();
+        let sleeper = family.fork(&plan(Role::Handler(1))).unwrap();
+        let busy = family.fork(&plan(Role::Parent(3))).unwrap();
+        family
+            .until(|seen| matches!(seen, Seen::Enters { pid, .. } if pid == sleeper))
+            .unwrap();
+        [sleeper, busy]
+    });
+    for pid in pids {
+        // SAFETY: no signal is sent.
+        assert_eq!(unsafe { libc::kill(pid, 0) }, -1, "{pid} is there");
+    }
+}
+
+#[test]
+fn a_child_that_somebody_else_kills_is_got_over() {
+    let (counts, trace) = recorded(|| {
+        on_a_thread(|| {
+            names_itself();
+            let null = fs::File::open("/dev/null").unwrap();
+            let plan = Plan {
+                role: Role::Handler(1),
+                stdin: null.as_raw_fd(),
+                stdout: null.as_raw_fd(),
+            };
+            let mut family = Family::new();
+            for _ in 0..3 {
+                let pid = family.fork(&plan).unwrap();
+                family
+                    .until(|seen| matches!(seen, Seen::Enters { nr, .. } if nr == libc::SYS_ppoll))
+                    .unwrap();
+                // SAFETY: a child of ours.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+                assert_eq!(family.finish(pid).unwrap(), libc::SIGKILL);
+            }
+            family.counts()
+        })
+    });
+    assert_eq!(
+        (counts.forks, counts.exits, counts.reaped, counts.sent),
+        (3, 3, 3, 0)
+    );
+    let exits = trace
+        .iter()
+        .filter(|record| matches!(record.event, Event::Exit { .. }));
+    assert_eq!(exits.count(), 3);
 }
