@@ -243,7 +243,11 @@ fn serve(listener: std::os::unix::net::UnixListener, wanted: &'static str) {
 }
 
 fn control(wanted: &'static str) {
-    let name = format!("utracefs-jobs-{}-{}", std::process::id(), wanted.len());
+    let name = format!(
+        "utracefs-jobs-{}-{}",
+        std::process::id(),
+        &wanted[..wanted.len().min(2)]
+    );
     let path = std::env::temp_dir().join(name);
     let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
     let mut t = Terminal::open();
@@ -299,7 +303,7 @@ fn control(wanted: &'static str) {
     // a reader in the background stops; in the foreground it reads
     t.line("run cat &");
     while !t.line("jobs").contains("Stopped") {}
-    t.type_until("fg\n", "\"$@\"");
+    t.type_until("fg\n", "cat\r\n");
     t.type_until("hello\n", "hello\r\nhello");
     t.type_until("\x04", PROMPT);
     t.says("echo st=$?", "st=0");

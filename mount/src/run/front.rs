@@ -129,14 +129,11 @@ impl Front {
             return;
         }
         let _ = kill(getpid(), Signal::SIGSTOP);
-        match getpgid(Some(command)) {
-            Ok(group) if group != getpgrp() => {
-                let _ = killpg(group, Signal::SIGCONT);
-            }
-            _ if is_stopped(command) => {
-                let _ = kill(command, Signal::SIGCONT);
-            }
-            _ => {}
+        // in our group it has heard what has woken us; a second SIGCONT could undo a stop that came since
+        if let Ok(group) = getpgid(Some(command))
+            && group != getpgrp()
+        {
+            let _ = killpg(group, Signal::SIGCONT);
         }
     }
 
