@@ -95,7 +95,8 @@ impl Itimer {
         if interval > 0 {
             // Periods that are over already are left out.
             let (due, now) = (self.shared.due.load(Ordering::SeqCst), now_ns());
-            let due = due + (now.saturating_sub(due) / interval + 1) * interval;
+            let late = now.saturating_sub(due);
+            let due = due + (late + 1).next_multiple_of(interval);
             self.shared.due.store(due, Ordering::SeqCst);
             self.timer.start(due, Mode::Abs);
         }

@@ -161,7 +161,8 @@ fn softirqs_of_tasks() {
 
 #[test]
 fn timers_expire_in_time_and_in_order() {
-    fn note((log, mark): &(Arc<Mutex<Vec<(u64, u64)>>>, u64)) {
+    type Log = Arc<Mutex<Vec<(u64, u64)>>>;
+    fn note((log, mark): &(Log, u64)) {
         log.lock().push((*mark, jiffies()));
     }
     let (code, trace) = run_on(&one(), |_| async move {

@@ -58,11 +58,14 @@ struct Share {
 #[derive(Clone)]
 pub(crate) struct Work(Arc<Item>);
 
+/// Where delayed work goes: the queue, and the CPU if one was asked for.
+type Target = (Arc<Queue>, Option<usize>);
+
 /// Work that is queued after a while.
 pub(crate) struct DelayedWork {
     work: Work,
     timer: Timer,
-    to: Arc<Mutex<Option<(Arc<Queue>, Option<usize>)>>>,
+    to: Arc<Mutex<Option<Target>>>,
 }
 
 enum Function {
@@ -225,7 +228,7 @@ impl Drop for DelayedWork {
 }
 
 /// The delay is over.
-fn delayed_work_timer((work, to): &(Work, Arc<Mutex<Option<(Arc<Queue>, Option<usize>)>>>)) {
+fn delayed_work_timer((work, to): &(Work, Arc<Mutex<Option<Target>>>)) {
     if let Some((queue, cpu)) = to.lock().take() {
         local().put_work(&queue, &work.0, cpu);
     }
