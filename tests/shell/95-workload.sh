@@ -45,6 +45,18 @@ kill "$pid"
 wait "$pid" || true
 wait_for 10 bash -c '! "$0" workload list --mount "$1" | grep -q "^sched .*1 run"' "$U" "$T"
 
+# a system is all of its events and no other's
+put 'irq:*' set_event
+is "irq:*" "$(printf 'irq:%s\n' irq_handler_entry irq_handler_exit softirq_entry softirq_exit softirq_raise tasklet_entry tasklet_exit)" "$(sort "$T/set_event")"
+is "as many directories" 7 "$(find "$T/events/irq" -mindepth 1 -maxdepth 1 -type d | wc -l)"
+put '' set_event
+is "nothing" '' "$(cat "$T/set_event")"
+
+# figures
+"$U" workload figures block --mount "$T" | grep -q '^latency_ns [0-9]*$' || fail "no figures of block"
+refused 'counts nothing but its operations' "$U" workload figures timer --mount "$T"
+refused 'no workload is called' "$U" workload figures nosuch --mount "$T"
+
 # a setting
 "$U" workload list --mount "$T" | grep -q '^net .*, loss=5 ' || fail "net does not say what it loses"
 "$U" workload set net loss=12.5 --mount "$T"
