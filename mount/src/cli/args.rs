@@ -304,7 +304,7 @@ const FIGURES_AFTER: &str = "\
 Prints a line for each figure: its name and its value since the daemon began. Times are in ns. They are counted where the
 work is done, not made from events, so that what a script makes of a trace can be held against them.
 
-Example:
+Examples:
   utracefs workload figures block
 
 Exit status: 0 told, 1 no daemon answers or the workload has no figures, 2 wrong usage.
