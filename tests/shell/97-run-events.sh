@@ -4,7 +4,7 @@
 # real: no, it traces everybody
 . "$(dirname "$0")/lib.sh"
 reset_tracing
-cd "$SCRATCH"
+cd "$SCRATCH" || exit
 export T
 run() {
     "$UTRACEFS" run --mount "$T" -- "$@"

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 reset_tracing
 put 20000 buffer_size_kb
-cd "$SCRATCH"
+cd "$SCRATCH" || exit
 
 mkdir tree
 for i in {1..40}; do
