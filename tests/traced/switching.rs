@@ -46,16 +46,23 @@ fn on_and_off() {
 fn a_tree() {
     // processes that exist already, with children and threads, one of them an orphan
     let script = "(cat & cat & wait) & (setsid sh -c 'echo $$; exec sleep 1000' &) ; cat /dev/null; read x; cat /nonexistent/$x";
+    let is_called = |pid: i32, name: &str| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    };
     let mut run = Run::start(&[], &words(&["sh", "-c", script]), "");
     let orphan: i32 = run.line().parse().expect("a number");
     super::daemon::wait_until("the orphan is the tracer's", || {
-        status_line(orphan, "PPid") == run.tracer_pid().to_string()
+        status_line(orphan, "PPid") == run.tracer_pid().to_string() && is_called(orphan, "sleep")
     });
-    // those that began the tree may still end: their parents get SIGCHLD, and nothing else happens
+    // the tree may still be growing: cat comes to be, and its parents get SIGCHLD; nothing else happens
+    let grows = |what: &What| match what {
+        What::SignalDeliver { sig, .. } => *sig == libc::SIGCHLD,
+        What::Exec { filename, .. } => filename.ends_with(b"/cat"),
+        _ => false,
+    };
     let quiet = |records: Vec<Record>| {
-        let others = records.into_iter();
-        let others = others
-            .filter(|r| !matches!(r.what, What::SignalDeliver { sig, .. } if sig == libc::SIGCHLD));
+        let others = records.into_iter().filter(|r| !grows(&r.what));
         assert_eq!(others.collect::<Vec<_>>(), []);
     };
     quiet(run.want("Exec SignalDeliver"));
