@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod files;
 pub mod node;
+mod proc;
 pub mod run;
 pub mod traced;
 pub mod transport;

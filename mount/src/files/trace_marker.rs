@@ -11,6 +11,7 @@ use utracefs::base::task::{Place, Task};
 use utracefs::instance::TraceArray;
 
 use crate::node::{Caller, Sink};
+use crate::proc;
 
 /// The file.
 pub struct TraceMarker;
@@ -22,7 +23,7 @@ impl Sink<Arc<TraceArray>> for TraceMarker {
     fn write(array: &Arc<TraceArray>, caller: &Caller, data: &[u8]) -> Result<usize> {
         let writer = writer(caller);
         if array.marks_fire() {
-            writer.set_comm(name(writer.pid()));
+            writer.set_comm(proc::comm(writer.pid()).unwrap_or_default());
         }
         array.mark(&writer, data)
     }
@@ -36,15 +37,6 @@ pub(super) fn writer(caller: &Caller) -> Task {
         cpu: Some(writer_cpu(pid)),
         ..Place::default()
     })
-}
-
-/// A thread's name (proc_pid_comm(5)); nothing if it is gone.
-fn name(pid: i32) -> Vec<u8> {
-    let mut name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.last() == Some(&b'\n') {
-        name.pop();
-    }
-    name
 }
 
 /// The CPU that a thread runs on while it waits for its write.
@@ -61,20 +53,7 @@ fn writer_cpu(pid: i32) -> u32 {
     if !known || here >= libc::CPU_SETSIZE as usize || unsafe { libc::CPU_ISSET(here, &set) } {
         return here as u32;
     }
-    last_cpu(pid).unwrap_or(here as u32)
-}
-
-/// The CPU that a thread ran on last (proc_pid_stat(5), field 39).
-fn last_cpu(pid: i32) -> Option<u32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // the name, in parentheses, may hold blanks and parentheses
-    let cpu: u32 = stat
-        .rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(36)?
-        .parse()
-        .ok()?;
-    ((cpu as usize) < cpu::possible()).then_some(cpu)
+    let last = proc::stat(pid).map(|stat| stat.cpu);
+    last.filter(|cpu| (*cpu as usize) < cpu::possible())
+        .unwrap_or(here as u32)
 }

@@ -12,7 +12,6 @@ mod front;
 mod link;
 mod news;
 mod perf;
-mod proc;
 mod program;
 mod sys;
 mod tracer;

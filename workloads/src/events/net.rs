@@ -7,23 +7,37 @@ use utracefs::event::field_type::DynStr;
 
 use crate::net::Skb;
 
-define_event_trace!(
+/// What is told of a packet in a few words is the same wherever it is.
+macro_rules! packet_events {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        define_event_trace!(
+            $(#[$doc])*
+            $name,
+            TP_system(net),
+            TP_PROTO(skb: &Skb),
+            TP_STRUCT__entry {
+                skbaddr: *mut (),
+                len: u32 as "unsigned int",
+                name: DynStr,
+            },
+            TP_fast_assign {
+                skbaddr: skb.addr_mut(),
+                len: skb.len(),
+                name: skb.device(),
+            },
+            TP_ident(__entry),
+            TP_printk(c: r#""dev=%s skbaddr=%p len=%u", __get_str(name), REC->skbaddr, REC->len"#)
+        );
+    )*};
+}
+
+packet_events!(
     /// A packet is handed to a device: its queueing discipline is next.
     net_dev_queue,
-    TP_system(net),
-    TP_PROTO(skb: &Skb),
-    TP_STRUCT__entry {
-        skbaddr: *mut (),
-        len: u32 as "unsigned int",
-        name: DynStr,
-    },
-    TP_fast_assign {
-        skbaddr: skb.addr_mut(),
-        len: skb.len(),
-        name: skb.device(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s skbaddr=%p len=%u", __get_str(name), REC->skbaddr, REC->len"#)
+    /// A packet goes up from a device to the protocols, without its link header.
+    netif_receive_skb,
+    /// A packet was put on the backlog of its CPU, as drivers without polling do.
+    netif_rx
 );
 
 define_event_trace!(
@@ -94,74 +108,67 @@ define_event_trace!(
     TP_printk(c: r#""dev=%s skbaddr=%p len=%u rc=%d", __get_str(name), REC->skbaddr, REC->len, REC->rc"#)
 );
 
-define_event_trace!(
-    /// A packet goes up from a device to the protocols, without its link header.
-    netif_receive_skb,
-    TP_system(net),
-    TP_PROTO(skb: &Skb),
-    TP_STRUCT__entry {
-        skbaddr: *mut (),
-        len: u32 as "unsigned int",
-        name: DynStr,
-    },
-    TP_fast_assign {
-        skbaddr: skb.addr_mut(),
-        len: skb.len(),
-        name: skb.device(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s skbaddr=%p len=%u", __get_str(name), REC->skbaddr, REC->len"#)
-);
+/// A driver passes a packet up in one of two ways, and either event tells all of it.
+macro_rules! entry_events {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        define_event_trace!(
+            $(#[$doc])*
+            $name,
+            TP_system(net),
+            TP_PROTO(skb: &Skb),
+            TP_STRUCT__entry {
+                name: DynStr,
+                napi_id: u32 as "unsigned int",
+                queue_mapping: u16,
+                skbaddr: *const (),
+                vlan_tagged: bool,
+                vlan_proto: u16,
+                vlan_tci: u16,
+                protocol: u16,
+                ip_summed: u8,
+                hash: u32,
+                l4_hash: bool,
+                len: u32 as "unsigned int",
+                data_len: u32 as "unsigned int",
+                truesize: u32 as "unsigned int",
+                mac_header_valid: bool,
+                mac_header: i32,
+                nr_frags: u8 as "unsigned char",
+                gso_size: u16,
+                gso_type: u16,
+            },
+            TP_fast_assign {
+                name: skb.device(),
+                napi_id: skb.napi_id(),
+                queue_mapping: 0,
+                skbaddr: skb.addr(),
+                vlan_tagged: false,
+                vlan_proto: 0,
+                vlan_tci: 0,
+                protocol: skb.protocol(),
+                ip_summed: 0,
+                hash: 0,
+                l4_hash: false,
+                len: skb.len(),
+                data_len: 0,
+                truesize: skb.truesize(),
+                mac_header_valid: skb.mac_header().is_some(),
+                mac_header: skb.mac_header().unwrap_or(0),
+                nr_frags: 0,
+                gso_size: 0,
+                gso_type: 0,
+            },
+            TP_ident(__entry),
+            TP_printk(c: r#""dev=%s napi_id=%#x queue_mapping=%u skbaddr=%p vlan_tagged=%d vlan_proto=0x%04x vlan_tci=0x%04x protocol=0x%04x ip_summed=%d hash=0x%08x l4_hash=%d len=%u data_len=%u truesize=%u mac_header_valid=%d mac_header=%d nr_frags=%d gso_size=%d gso_type=%#x", __get_str(name), REC->napi_id, REC->queue_mapping, REC->skbaddr, REC->vlan_tagged, REC->vlan_proto, REC->vlan_tci, REC->protocol, REC->ip_summed, REC->hash, REC->l4_hash, REC->len, REC->data_len, REC->truesize, REC->mac_header_valid, REC->mac_header, REC->nr_frags, REC->gso_size, REC->gso_type"#)
+        );
+    )*};
+}
 
-define_event_trace!(
+entry_events!(
     /// A driver passes a packet up.
     netif_receive_skb_entry,
-    TP_system(net),
-    TP_PROTO(skb: &Skb),
-    TP_STRUCT__entry {
-        name: DynStr,
-        napi_id: u32 as "unsigned int",
-        queue_mapping: u16,
-        skbaddr: *const (),
-        vlan_tagged: bool,
-        vlan_proto: u16,
-        vlan_tci: u16,
-        protocol: u16,
-        ip_summed: u8,
-        hash: u32,
-        l4_hash: bool,
-        len: u32 as "unsigned int",
-        data_len: u32 as "unsigned int",
-        truesize: u32 as "unsigned int",
-        mac_header_valid: bool,
-        mac_header: i32,
-        nr_frags: u8 as "unsigned char",
-        gso_size: u16,
-        gso_type: u16,
-    },
-    TP_fast_assign {
-        name: skb.device(),
-        napi_id: skb.napi_id(),
-        queue_mapping: 0,
-        skbaddr: skb.addr(),
-        vlan_tagged: false,
-        vlan_proto: 0,
-        vlan_tci: 0,
-        protocol: skb.protocol(),
-        ip_summed: 0,
-        hash: 0,
-        l4_hash: false,
-        len: skb.len(),
-        data_len: 0,
-        truesize: skb.truesize(),
-        mac_header_valid: skb.mac_header().is_some(),
-        mac_header: skb.mac_header().unwrap_or(0),
-        nr_frags: 0,
-        gso_size: 0,
-        gso_type: 0,
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s napi_id=%#x queue_mapping=%u skbaddr=%p vlan_tagged=%d vlan_proto=0x%04x vlan_tci=0x%04x protocol=0x%04x ip_summed=%d hash=0x%08x l4_hash=%d len=%u data_len=%u truesize=%u mac_header_valid=%d mac_header=%d nr_frags=%d gso_size=%d gso_type=%#x", __get_str(name), REC->napi_id, REC->queue_mapping, REC->skbaddr, REC->vlan_tagged, REC->vlan_proto, REC->vlan_tci, REC->protocol, REC->ip_summed, REC->hash, REC->l4_hash, REC->len, REC->data_len, REC->truesize, REC->mac_header_valid, REC->mac_header, REC->nr_frags, REC->gso_size, REC->gso_type"#)
+    /// A driver is about to put a packet on the backlog.
+    netif_rx_entry
 );
 
 define_event_trace!(
@@ -177,76 +184,6 @@ define_event_trace!(
     },
     TP_ident(__entry),
     TP_printk(c: r#""ret=%d", REC->ret"#)
-);
-
-define_event_trace!(
-    /// A packet was put on the backlog of its CPU, as drivers without polling do.
-    netif_rx,
-    TP_system(net),
-    TP_PROTO(skb: &Skb),
-    TP_STRUCT__entry {
-        skbaddr: *mut (),
-        len: u32 as "unsigned int",
-        name: DynStr,
-    },
-    TP_fast_assign {
-        skbaddr: skb.addr_mut(),
-        len: skb.len(),
-        name: skb.device(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s skbaddr=%p len=%u", __get_str(name), REC->skbaddr, REC->len"#)
-);
-
-define_event_trace!(
-    /// A driver is about to put a packet on the backlog.
-    netif_rx_entry,
-    TP_system(net),
-    TP_PROTO(skb: &Skb),
-    TP_STRUCT__entry {
-        name: DynStr,
-        napi_id: u32 as "unsigned int",
-        queue_mapping: u16,
-        skbaddr: *const (),
-        vlan_tagged: bool,
-        vlan_proto: u16,
-        vlan_tci: u16,
-        protocol: u16,
-        ip_summed: u8,
-        hash: u32,
-        l4_hash: bool,
-        len: u32 as "unsigned int",
-        data_len: u32 as "unsigned int",
-        truesize: u32 as "unsigned int",
-        mac_header_valid: bool,
-        mac_header: i32,
-        nr_frags: u8 as "unsigned char",
-        gso_size: u16,
-        gso_type: u16,
-    },
-    TP_fast_assign {
-        name: skb.device(),
-        napi_id: skb.napi_id(),
-        queue_mapping: 0,
-        skbaddr: skb.addr(),
-        vlan_tagged: false,
-        vlan_proto: 0,
-        vlan_tci: 0,
-        protocol: skb.protocol(),
-        ip_summed: 0,
-        hash: 0,
-        l4_hash: false,
-        len: skb.len(),
-        data_len: 0,
-        truesize: skb.truesize(),
-        mac_header_valid: skb.mac_header().is_some(),
-        mac_header: skb.mac_header().unwrap_or(0),
-        nr_frags: 0,
-        gso_size: 0,
-        gso_type: 0,
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s napi_id=%#x queue_mapping=%u skbaddr=%p vlan_tagged=%d vlan_proto=0x%04x vlan_tci=0x%04x protocol=0x%04x ip_summed=%d hash=0x%08x l4_hash=%d len=%u data_len=%u truesize=%u mac_header_valid=%d mac_header=%d nr_frags=%d gso_size=%d gso_type=%#x", __get_str(name), REC->napi_id, REC->queue_mapping, REC->skbaddr, REC->vlan_tagged, REC->vlan_proto, REC->vlan_tci, REC->protocol, REC->ip_summed, REC->hash, REC->l4_hash, REC->len, REC->data_len, REC->truesize, REC->mac_header_valid, REC->mac_header, REC->nr_frags, REC->gso_size, REC->gso_type"#)
 );
 
 define_event_trace!(

@@ -53,25 +53,37 @@ define_event_trace!(
     TP_printk(c: r#""dequeue ifindex=%d qdisc handle=0x%X parent=0x%X txq_state=0x%lX packets=%d skbaddr=%p", REC->ifindex, REC->handle, REC->parent, REC->txq_state, REC->packets, REC->skbaddr"#)
 );
 
-define_event_trace!(
+/// What becomes of a whole queueing discipline.
+macro_rules! end_events {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        define_event_trace!(
+            $(#[$doc])*
+            $name,
+            TP_system(qdisc),
+            TP_PROTO(qdisc: &Qdisc),
+            TP_STRUCT__entry {
+                dev: DynStr,
+                kind: DynStr,
+                parent: u32,
+                handle: u32,
+            },
+            TP_fast_assign {
+                dev: qdisc.device(),
+                kind: qdisc.kind(),
+                parent: qdisc.parent(),
+                handle: qdisc.handle(),
+            },
+            TP_ident(__entry),
+            TP_printk(c: r#""dev=%s kind=%s parent=%x:%x handle=%x:%x", __get_str(dev), __get_str(kind), ((REC->parent)&(0xFFFF0000U)) >> 16, ((REC->parent)&(0x0000FFFFU)), ((REC->handle)&(0xFFFF0000U)) >> 16, ((REC->handle)&(0x0000FFFFU))"#)
+        );
+    )*};
+}
+
+end_events!(
     /// The device goes down, its queueing discipline with it.
     qdisc_destroy,
-    TP_system(qdisc),
-    TP_PROTO(qdisc: &Qdisc),
-    TP_STRUCT__entry {
-        dev: DynStr,
-        kind: DynStr,
-        parent: u32,
-        handle: u32,
-    },
-    TP_fast_assign {
-        dev: qdisc.device(),
-        kind: qdisc.kind(),
-        parent: qdisc.parent(),
-        handle: qdisc.handle(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s kind=%s parent=%x:%x handle=%x:%x", __get_str(dev), __get_str(kind), ((REC->parent)&(0xFFFF0000U)) >> 16, ((REC->parent)&(0x0000FFFFU)), ((REC->handle)&(0xFFFF0000U)) >> 16, ((REC->handle)&(0x0000FFFFU))"#)
+    /// What is still queued is thrown away.
+    qdisc_reset
 );
 
 define_event_trace!(
@@ -97,25 +109,4 @@ define_event_trace!(
     },
     TP_ident(__entry),
     TP_printk(c: r#""enqueue ifindex=%d qdisc handle=0x%X parent=0x%X skbaddr=%p", REC->ifindex, REC->handle, REC->parent, REC->skbaddr"#)
-);
-
-define_event_trace!(
-    /// What is still queued is thrown away.
-    qdisc_reset,
-    TP_system(qdisc),
-    TP_PROTO(qdisc: &Qdisc),
-    TP_STRUCT__entry {
-        dev: DynStr,
-        kind: DynStr,
-        parent: u32,
-        handle: u32,
-    },
-    TP_fast_assign {
-        dev: qdisc.device(),
-        kind: qdisc.kind(),
-        parent: qdisc.parent(),
-        handle: qdisc.handle(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""dev=%s kind=%s parent=%x:%x handle=%x:%x", __get_str(dev), __get_str(kind), ((REC->parent)&(0xFFFF0000U)) >> 16, ((REC->parent)&(0x0000FFFFU)), ((REC->handle)&(0xFFFF0000U)) >> 16, ((REC->handle)&(0x0000FFFFU))"#)
 );

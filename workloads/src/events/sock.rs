@@ -123,48 +123,37 @@ define_event_trace!(
     TP_printk(c: r#""rmem_alloc=%d truesize=%u sk_rcvbuf=%d", REC->rmem_alloc, REC->truesize, REC->sk_rcvbuf"#)
 );
 
-define_event_trace!(
+/// The two ways that data goes.
+macro_rules! length_events {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        define_event_trace!(
+            $(#[$doc])*
+            $name,
+            TP_system(sock),
+            TP_PROTO(sk: &Sock, ret: i32, flags: i32),
+            TP_STRUCT__entry {
+                sk: *mut (),
+                family: u16 as "__u16",
+                protocol: u16 as "__u16",
+                ret: i32,
+                flags: i32,
+            },
+            TP_fast_assign {
+                sk: sk.addr_mut(),
+                family: AF_INET,
+                protocol: IPPROTO_TCP,
+                ret: ret,
+                flags: flags,
+            },
+            TP_ident(__entry),
+            TP_printk(c: r#""sk address = %p, family = %s protocol = %s, length = %d, error = %d, flags = 0x%x", REC->sk, __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), __print_symbolic(REC->protocol, { 6, "IPPROTO_TCP" }, { 132, "IPPROTO_SCTP" }, { 262, "IPPROTO_MPTCP" }), !(REC->flags & 2) ? (REC->ret > 0 ? REC->ret : 0) : 0, REC->ret < 0 ? REC->ret : 0, REC->flags"#)
+        );
+    )*};
+}
+
+length_events!(
     /// A call has read so many bytes, or failed with this errno, negative.
     sock_recv_length,
-    TP_system(sock),
-    TP_PROTO(sk: &Sock, ret: i32, flags: i32),
-    TP_STRUCT__entry {
-        sk: *mut (),
-        family: u16 as "__u16",
-        protocol: u16 as "__u16",
-        ret: i32,
-        flags: i32,
-    },
-    TP_fast_assign {
-        sk: sk.addr_mut(),
-        family: AF_INET,
-        protocol: IPPROTO_TCP,
-        ret: ret,
-        flags: flags,
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""sk address = %p, family = %s protocol = %s, length = %d, error = %d, flags = 0x%x", REC->sk, __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), __print_symbolic(REC->protocol, { 6, "IPPROTO_TCP" }, { 132, "IPPROTO_SCTP" }, { 262, "IPPROTO_MPTCP" }), !(REC->flags & 2) ? (REC->ret > 0 ? REC->ret : 0) : 0, REC->ret < 0 ? REC->ret : 0, REC->flags"#)
-);
-
-define_event_trace!(
     /// A call has written so many bytes, or failed with this errno, negative.
-    sock_send_length,
-    TP_system(sock),
-    TP_PROTO(sk: &Sock, ret: i32, flags: i32),
-    TP_STRUCT__entry {
-        sk: *mut (),
-        family: u16 as "__u16",
-        protocol: u16 as "__u16",
-        ret: i32,
-        flags: i32,
-    },
-    TP_fast_assign {
-        sk: sk.addr_mut(),
-        family: AF_INET,
-        protocol: IPPROTO_TCP,
-        ret: ret,
-        flags: flags,
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""sk address = %p, family = %s protocol = %s, length = %d, error = %d, flags = 0x%x", REC->sk, __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), __print_symbolic(REC->protocol, { 6, "IPPROTO_TCP" }, { 132, "IPPROTO_SCTP" }, { 262, "IPPROTO_MPTCP" }), !(REC->flags & 2) ? (REC->ret > 0 ? REC->ret : 0) : 0, REC->ret < 0 ? REC->ret : 0, REC->flags"#)
+    sock_send_length
 );

@@ -24,66 +24,47 @@ define_event_trace!(
     TP_printk(c: r#""skbaddr=%p src=%pISpc dest=%pISpc", REC->skbaddr, REC->saddr, REC->daddr"#)
 );
 
-define_event_trace!(
+/// What happens to a socket as a whole.
+macro_rules! socket_events {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        define_event_trace!(
+            $(#[$doc])*
+            $name,
+            TP_system(tcp),
+            TP_PROTO(sk: &Sock),
+            TP_STRUCT__entry {
+                skaddr: *const (),
+                sport: u16 as "__u16",
+                dport: u16 as "__u16",
+                family: u16 as "__u16",
+                saddr: [u8; 4] as "__u8",
+                daddr: [u8; 4] as "__u8",
+                saddr_v6: [u8; 16] as "__u8",
+                daddr_v6: [u8; 16] as "__u8",
+                sock_cookie: u64 as "__u64",
+            },
+            TP_fast_assign {
+                skaddr: sk.addr(),
+                sport: sk.sport(),
+                dport: sk.dport(),
+                family: AF_INET,
+                saddr: sk.saddr(),
+                daddr: sk.daddr(),
+                saddr_v6: mapped(sk.saddr()),
+                daddr_v6: mapped(sk.daddr()),
+                sock_cookie: sk.cookie(),
+            },
+            TP_ident(__entry),
+            TP_printk(c: r#""family=%s sport=%hu dport=%hu saddr=%pI4 daddr=%pI4 saddrv6=%pI6c daddrv6=%pI6c sock_cookie=%llx", __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), REC->sport, REC->dport, REC->saddr, REC->daddr, REC->saddr_v6, REC->daddr_v6, REC->sock_cookie"#)
+        );
+    )*};
+}
+
+socket_events!(
     /// A socket goes.
     tcp_destroy_sock,
-    TP_system(tcp),
-    TP_PROTO(sk: &Sock),
-    TP_STRUCT__entry {
-        skaddr: *const (),
-        sport: u16 as "__u16",
-        dport: u16 as "__u16",
-        family: u16 as "__u16",
-        saddr: [u8; 4] as "__u8",
-        daddr: [u8; 4] as "__u8",
-        saddr_v6: [u8; 16] as "__u8",
-        daddr_v6: [u8; 16] as "__u8",
-        sock_cookie: u64 as "__u64",
-    },
-    TP_fast_assign {
-        skaddr: sk.addr(),
-        sport: sk.sport(),
-        dport: sk.dport(),
-        family: AF_INET,
-        saddr: sk.saddr(),
-        daddr: sk.daddr(),
-        saddr_v6: mapped(sk.saddr()),
-        daddr_v6: mapped(sk.daddr()),
-        sock_cookie: sk.cookie(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""family=%s sport=%hu dport=%hu saddr=%pI4 daddr=%pI4 saddrv6=%pI6c daddrv6=%pI6c sock_cookie=%llx", __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), REC->sport, REC->dport, REC->saddr, REC->daddr, REC->saddr_v6, REC->daddr_v6, REC->sock_cookie"#)
-);
-
-define_event_trace!(
     /// The other end has reset the connection, or refused it.
-    tcp_receive_reset,
-    TP_system(tcp),
-    TP_PROTO(sk: &Sock),
-    TP_STRUCT__entry {
-        skaddr: *const (),
-        sport: u16 as "__u16",
-        dport: u16 as "__u16",
-        family: u16 as "__u16",
-        saddr: [u8; 4] as "__u8",
-        daddr: [u8; 4] as "__u8",
-        saddr_v6: [u8; 16] as "__u8",
-        daddr_v6: [u8; 16] as "__u8",
-        sock_cookie: u64 as "__u64",
-    },
-    TP_fast_assign {
-        skaddr: sk.addr(),
-        sport: sk.sport(),
-        dport: sk.dport(),
-        family: AF_INET,
-        saddr: sk.saddr(),
-        daddr: sk.daddr(),
-        saddr_v6: mapped(sk.saddr()),
-        daddr_v6: mapped(sk.daddr()),
-        sock_cookie: sk.cookie(),
-    },
-    TP_ident(__entry),
-    TP_printk(c: r#""family=%s sport=%hu dport=%hu saddr=%pI4 daddr=%pI4 saddrv6=%pI6c daddrv6=%pI6c sock_cookie=%llx", __print_symbolic(REC->family, { 2, "AF_INET" }, { 10, "AF_INET6" }), REC->sport, REC->dport, REC->saddr, REC->daddr, REC->saddr_v6, REC->daddr_v6, REC->sock_cookie"#)
+    tcp_receive_reset
 );
 
 define_event_trace!(

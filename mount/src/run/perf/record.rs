@@ -1,7 +1,7 @@
 //! What a record says (perf_event_open(2), "PERF_RECORD_…").
 
-use super::super::proc::padded;
 use super::super::tracer::{Fact, Item};
+use crate::proc::padded;
 
 const LOST: u32 = 2;
 const COMM: u32 = 3;

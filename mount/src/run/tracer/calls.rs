@@ -1,11 +1,12 @@
 //! System calls: their entries and ends.
 
 use super::super::sys::{self, OP_ENTRY, OP_EXIT, OP_SECCOMP, SyscallInfo};
+use super::super::wire::MAX_TEXT;
 use super::super::wire::{CALLS, Path, What};
-use super::super::{proc, wire::MAX_TEXT};
 use super::plan::{KILLS, WAITS};
 use super::signals::Sending;
 use super::{Fact, Item, Tracer};
+use crate::proc;
 use utracefs::event::declare::{Class, section};
 
 /// AUDIT_ARCH_… of this machine's own calls.

@@ -278,7 +278,7 @@ impl Tracer {
 
     /// A filter is in all threads of a process.
     fn filtered(&mut self, tid: i32, tgid: i32, calls: &Rc<Calls>) {
-        let mut threads: Vec<i32> = super::proc::threads(tgid);
+        let mut threads: Vec<i32> = crate::proc::threads(tgid);
         threads.push(tid);
         for thread in threads {
             let Some(tracee) = self.tracees.get_mut(&thread) else {

@@ -1,7 +1,7 @@
 //! What tasks are called, and whose process's they are: as it was when what is being told happened.
 
-use super::super::proc;
 use super::super::wire::{Known, Who};
+use crate::proc;
 use std::collections::HashMap;
 
 /// After how long a priority is looked at again: nothing tells that it has changed.

@@ -1,8 +1,8 @@
 //! What has been seen and not told yet: put in the order of time, and completed with what only the order shows.
 
-use super::super::proc;
 use super::super::wire::{Kind, Known, Record, Sent, Wants, What, Who};
 use super::names::Names;
+use crate::proc;
 use std::collections::HashMap;
 
 #[cfg(test)]

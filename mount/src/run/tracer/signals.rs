@@ -1,9 +1,9 @@
 //! Signals: sent by system calls that are seen, taken at stops.
 
-use super::super::proc::Status;
 use super::super::sys;
 use super::super::wire::{Kind, Sent, What};
 use super::{Fact, Tracer};
+use crate::proc::Status;
 use std::os::raw::c_int;
 
 const SI_USER: i32 = 0;

@@ -1,11 +1,11 @@
 //! Changes of state of tasks, one by one: what they mean, and how the task goes on.
 
 use super::super::news::News;
-use super::super::proc;
 use super::super::sys::{self, EVENT_STOP, SYSCALL_STOP};
 use super::super::wire::{Calls, Kind};
 use super::calls::Call;
 use super::{Fact, Item, Tracer};
+use crate::proc;
 use nix::unistd::getppid;
 use std::os::raw::c_int;
 use std::rc::Rc;
