@@ -118,7 +118,7 @@ impl Fake {
             thread: Some(thread),
             done,
         };
-        // the greeting is answered by what is wanted
+        // the greeting is answered by what is wanted and a question
         fake.done.recv_timeout(LONG).expect("wants");
         fake
     }
@@ -189,7 +189,10 @@ fn live(
                 }
                 let mut out = vec![];
                 match ToTracer::decode(&frame).expect("a message") {
-                    ToTracer::Wants { wants } => heard.lock().push(*wants),
+                    ToTracer::Wants { wants } => {
+                        heard.lock().push(*wants);
+                        continue;
+                    }
                     ToTracer::Flush { seq } => {
                         encode_records(&held, &mut out);
                         held.clear();
