@@ -11,7 +11,7 @@ use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, compiler_fence};
 
 use parking_lot::Mutex;
 
@@ -45,10 +45,13 @@ pub(super) fn as_program<R>(space: &Space, access: impl FnOnce() -> R) -> R {
     struct Restore(*const Space);
     impl Drop for Restore {
         fn drop(&mut self) {
+            compiler_fence(SeqCst);
             CURRENT.set(self.0);
         }
     }
     let _restore = Restore(CURRENT.replace(space));
+    // The handler reads it, which the compiler cannot see: it would leave out a store that is undone after the access.
+    compiler_fence(SeqCst);
     access()
 }
 
@@ -220,12 +223,14 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     if code > 0 && is_ours(address) {
         // While it is answered there is no other.
         let space = CURRENT.replace(ptr::null());
+        compiler_fence(SeqCst);
         // SAFETY: the thread's own errno.
         let errno = unsafe { *libc::__errno_location() };
         // SAFETY: `as_program` borrows the space as long as its address is there; the context is the kernel's.
         let answered = !space.is_null() && unsafe { (*space).fault(Fault::new(address, context)) };
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = errno };
+        compiler_fence(SeqCst);
         CURRENT.set(space);
         if answered {
             return;
