@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::emit::Emitter;
 use super::tracer::Tracer;
-use crate::run::wire::Record;
+use crate::run::wire::{Kind, Record};
 
 /// Records of one tracer that wait here at most: what does not get its turn by then goes without.
 const MANY: usize = 1 << 16;
@@ -22,6 +22,33 @@ struct Stream {
     records: VecDeque<Record>,
     /// Up to when all has come, ns.
     complete: u64,
+}
+
+/// Switches and wake-ups of one moment, and which stream has told of each: what goes from a task of one tracer to a task of another is
+/// seen by both.
+#[derive(Default)]
+struct Twice(Vec<(usize, Record)>);
+
+impl Twice {
+    /// Whether another stream has told the same.
+    fn has(&mut self, by: usize, record: &Record) -> bool {
+        let both = matches!(
+            record.what.kind(),
+            Kind::Switch | Kind::Waking | Kind::Wakeup | Kind::WakeupNew
+        );
+        if !both {
+            return false;
+        }
+        self.0.retain(|(_, told)| told.time_ns == record.time_ns);
+        let mut told = self.0.iter();
+        if told.any(|(other, told)| {
+            *other != by && (told.cpu, &told.what) == (record.cpu, &record.what)
+        }) {
+            return true;
+        }
+        self.0.push((by, record.clone()));
+        false
+    }
 }
 
 impl Merge {
@@ -55,20 +82,24 @@ impl Merge {
         let full = self.streams.iter().any(|s| s.records.len() > MANY);
         let horizon = if full { u64::MAX } else { horizon };
         let mut batch = self.emitter.begin();
+        let mut twice = Twice::default();
         loop {
             let first = |s: &Stream| s.records.front().map_or(u64::MAX, |r| r.time_ns);
-            let Some(stream) = self
+            let Some((by, stream)) = self
                 .streams
                 .iter_mut()
-                .filter(|s| !s.records.is_empty())
-                .min_by_key(|s| first(s))
+                .enumerate()
+                .filter(|(_, s)| !s.records.is_empty())
+                .min_by_key(|(_, s)| first(s))
             else {
                 break;
             };
             if first(stream) > horizon {
                 break;
             }
-            if let Some(record) = stream.records.pop_front() {
+            if let Some(record) = stream.records.pop_front()
+                && (alone || !twice.has(by, &record))
+            {
                 batch.fire(&record);
             }
         }

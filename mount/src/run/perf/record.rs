@@ -1,17 +1,19 @@
 //! What a record says (perf_event_open(2), "PERF_RECORD_…").
 
 use super::super::tracer::{Fact, Item};
+use super::points::Points;
 use crate::proc::padded;
 
 const LOST: u32 = 2;
 const COMM: u32 = 3;
 const EXIT: u32 = 4;
 const FORK: u32 = 7;
+const SAMPLE: u32 = 9;
 const SWITCH: u32 = 14;
 const MISC_COMM_EXEC: u16 = 1 << 13;
 const MISC_SWITCH_OUT: u16 = 1 << 13;
 const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
-/// What stands behind every record: pid, tid, time, cpu, a gap.
+/// What stands behind every record but a sample: pid, tid, time, cpu, a gap.
 const TRAILER: usize = 24;
 
 /// What a record is.
@@ -34,8 +36,11 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Reads a record, header and all; None: one of no interest.
-pub fn parse(record: &[u8]) -> Option<Parsed> {
+pub fn parse(record: &[u8], points: Option<&Points>) -> Option<Parsed> {
     let kind = word(record, 0)?;
+    if kind == SAMPLE {
+        return points?.parse(record).map(Parsed::Item);
+    }
     let misc = (word(record, 4)? & 0xffff) as u16;
     let body = record.get(8..record.len().checked_sub(TRAILER)?)?;
     let trailer = record.len() - TRAILER;
@@ -74,6 +79,7 @@ pub fn parse(record: &[u8]) -> Option<Parsed> {
         ip: None,
         tid,
         stop: None,
+        anyone: false,
         fact,
     }))
 }
@@ -96,7 +102,7 @@ mod tests {
 
     fn check(kind: u32, misc: u16, body: &[u32], expected: Option<(i32, Fact)>) {
         let bytes = record(kind, misc, body);
-        let got = match parse(&bytes) {
+        let got = match parse(&bytes, None) {
             Some(Parsed::Item(item)) => {
                 assert_eq!((item.time, item.cpu), (1000, Some(3)));
                 Some((item.tid, item.fact))
@@ -106,7 +112,7 @@ mod tests {
         };
         assert_eq!(got, expected, "{kind}");
         for cut in 0..bytes.len() {
-            let _ = parse(&bytes[..cut]);
+            let _ = parse(&bytes[..cut], None);
         }
     }
 
@@ -134,7 +140,7 @@ mod tests {
         check(SWITCH, 3 << 13, &[], Some((8, Fact::Out { preempt: true })));
         check(1, 0, &[1, 2, 3, 4], None);
         assert!(matches!(
-            parse(&record(LOST, 0, &[1, 0, 5, 0])),
+            parse(&record(LOST, 0, &[1, 0, 5, 0]), None),
             Some(Parsed::Lost(5))
         ));
     }

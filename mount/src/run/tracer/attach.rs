@@ -1,12 +1,14 @@
 //! Changes of what is wanted: attaching to everybody, letting go, switching perf.
 
-use super::super::perf::Perf;
+use super::super::perf::{self, Perf, Points, Records};
 use super::super::sys;
 use super::super::wire::{Kind, Wants};
-use super::plan::Plan;
+use super::plan::{Plan, Sources};
 use super::stops::{Mode, Tracee};
 use super::{Tracer, error_text};
+use std::io;
 use std::os::raw::c_int;
+use std::rc::Rc;
 
 impl Tracer {
     /// From now on this is wanted. When it returns, no task goes on to another instruction unobserved that is to be observed: one that
@@ -16,21 +18,26 @@ impl Tracer {
             return;
         }
         self.report(true);
-        let mut plan = Plan::of(wants, self.perf_refused.is_none(), self.settings);
-        if plan.perf && !self.perf_on(wants.has(Kind::Switch)) {
-            plan = Plan::of(wants, false, self.settings);
-        }
-        if wants.has(Kind::Switch) && !plan.perf {
+        let plan = loop {
+            let plan = Plan::of(wants, self.sources(wants), self.settings);
+            match &plan.records {
+                // each refusal leaves one source less
+                Some(records) if !self.perf_on(records) => {}
+                _ => break plan,
+            }
+        };
+        if wants.has(Kind::Switch) && plan.records.is_none() {
             self.say_once(
                 "context switches are not visible here: perf_event_open(2) is refused (perf_event_paranoid above 2, or a container's seccomp profile)",
             );
         }
-        if wants.has(Kind::Wakeup) || wants.has(Kind::Waking) {
-            self.say_once(
-                "wake-ups are not visible: no interface tells an ordinary tracer of them",
-            );
+        if (wants.has(Kind::Wakeup) || wants.has(Kind::Waking))
+            && let Some(why) = self.machine_refused()
+        {
+            let text = format!("wake-ups are not visible here: {why}");
+            self.say_once(&text);
         }
-        if !plan.perf {
+        if plan.records.is_none() {
             self.perf = None;
         }
         self.plan = plan;
@@ -45,38 +52,64 @@ impl Tracer {
                 let _ = sys::plain(libc::PTRACE_INTERRUPT, tid, 0);
             }
         }
-        if !self.plan.attach && !self.plan.perf {
+        if !self.plan.attach && self.plan.records.is_none() {
             self.queue.forget_all();
         }
     }
 
-    /// Whether perf's records come now.
-    fn perf_on(&mut self, switches: bool) -> bool {
-        if self
-            .perf
-            .as_ref()
-            .is_some_and(|p| p.has_switches() || !switches)
+    /// What there is for this. What has not been needed before is looked for now.
+    fn sources(&mut self, wants: &Wants) -> Sources {
+        let needed = Kind::ALL.iter().any(|k| Points::has(*k) && wants.has(*k));
+        if self.points.is_none() && self.perf_refused.is_none() && needed {
+            let denied = |e| format!("perf_event_open(2): {}", error_text(&e));
+            let found = perf::probe_kernel().map_err(denied);
+            self.points = Some(found.and_then(|()| Points::find()).map(Rc::new));
+        }
+        let tasks = self.perf_refused.is_none();
+        Sources {
+            tasks,
+            machine: tasks && matches!(self.points, Some(Ok(_))),
+        }
+    }
+
+    /// Why the machine's tracepoints cannot be used.
+    fn machine_refused(&self) -> Option<&str> {
+        match (&self.perf_refused, &self.points) {
+            (Some(why), _) | (None, Some(Err(why))) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether these records come now.
+    fn perf_on(&mut self, records: &Records) -> bool {
+        let done = self.start_perf(records);
+        if let Err(e) = &done {
+            let why = format!("perf_event_open(2): {}", error_text(e));
+            match records {
+                Records::Tasks { .. } => self.perf_refused = Some(why),
+                Records::Machine(_) => self.points = Some(Err(why)),
+            }
+        }
+        done.is_ok()
+    }
+
+    fn start_perf(&mut self, records: &Records) -> io::Result<()> {
+        if let Some(perf) = &mut self.perf
+            && perf.turn_to(records)?
         {
-            return true;
+            return Ok(());
         }
         raise_descriptor_limit();
-        let mut tasks = self.tree();
-        let mut perf = match Perf::start(switches, &tasks) {
-            Ok(perf) => perf,
-            Err(e) => {
-                self.perf_refused = Some(format!("perf_event_open(2): {}", error_text(&e)));
-                return false;
-            }
-        };
+        let points = self.points.as_ref().and_then(|p| p.clone().ok());
+        let mut perf = Perf::start(records, points, &self.tree())?;
         // those that were made while we looked: by somebody who had no event yet
         loop {
-            tasks = self.tree();
-            if perf.add(&tasks) == 0 {
+            let tasks = self.tree();
+            let names = &mut self.queue.names;
+            let unknown = tasks.iter().filter(|(tid, tgid)| names.found(*tid, *tgid));
+            if unknown.count() + perf.add(&tasks) == 0 {
                 break;
             }
-        }
-        for (tid, tgid) in &tasks {
-            self.queue.names.found(*tid, *tgid);
         }
         let cut = sys::now();
         if let Some(mut old) = self.perf.take() {
@@ -88,7 +121,7 @@ impl Tracer {
             perf.begin(cut);
         }
         self.perf = Some(perf);
-        true
+        Ok(())
     }
 
     /// Attaches to everybody below us, until a look finds nobody new: whom an attached task makes comes by itself.

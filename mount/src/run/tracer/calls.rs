@@ -3,6 +3,7 @@
 use super::super::sys::{self, OP_ENTRY, OP_EXIT, OP_SECCOMP, SyscallInfo};
 use super::super::wire::MAX_TEXT;
 use super::super::wire::{CALLS, Path, What};
+use super::super::perf::Perf;
 use super::plan::{KILLS, WAITS};
 use super::signals::Sending;
 use super::{Fact, Item, Tracer};
@@ -267,9 +268,14 @@ impl Tracer {
         }
     }
 
+    /// Whether perf tells when and where a task has come to stand still.
+    fn sees_switches(&self) -> bool {
+        self.perf.as_ref().is_some_and(Perf::has_switches)
+    }
+
     /// Where a task that stands still has the number of its CPU (rseq(2)), unless perf tells it.
     fn cpu_address(&mut self, tid: i32) -> Option<u64> {
-        if self.perf.is_some() {
+        if self.sees_switches() {
             return None;
         }
         let tracee = self.tracees.get_mut(&tid)?;
@@ -281,7 +287,7 @@ impl Tracer {
 
     /// The CPU of a task that stands still, unless perf tells it.
     pub(super) fn cpu_of(&mut self, tid: i32) -> Option<u32> {
-        if self.perf.is_some() {
+        if self.sees_switches() {
             return None;
         }
         let mut cpu = [0; 4];
@@ -305,6 +311,7 @@ impl Tracer {
             ip: Some(ip),
             tid,
             stop: None,
+            anyone: false,
             fact,
         });
     }

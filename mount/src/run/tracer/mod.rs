@@ -21,7 +21,7 @@ use super::super::cli::background::{close_others, leave_stdio};
 use super::super::cli::failure::status;
 use super::link::Link;
 use super::news::{News, Teller};
-use super::perf::{self, Perf};
+use super::perf::{self, Perf, Points};
 use super::sys::{self, Waited};
 use super::wire::{Calls, FromTracer, Kind, Record, ToTracer, VERSION, Wants};
 use super::{Program, Settings};
@@ -77,12 +77,14 @@ pub struct Tracer {
     waiting_since: Option<u64>,
     perf: Option<Perf>,
     perf_refused: Option<String>,
+    /// The machine's tracepoints, once they have been looked for, or why they are of no use.
+    points: Option<Result<Rc<Points>, String>>,
     looked_at_rings: u64,
     look_again_after: u64,
     /// The command has not become the program yet.
     at_gate: bool,
     command_stopped: bool,
-    said: Vec<&'static str>,
+    said: Vec<String>,
     paths: calls::Paths,
     /// Whether the filter that was last asked about stops at all that the plan is about.
     covered: RefCell<Option<(Rc<Calls>, bool)>>,
@@ -155,6 +157,7 @@ impl Tracer {
             waiting_since: None,
             perf: None,
             perf_refused: None,
+            points: None,
             looked_at_rings: 0,
             look_again_after: RING_LOOK,
             at_gate: true,
@@ -170,9 +173,15 @@ impl Tracer {
         if let Err(e) = perf::probe() {
             self.perf_refused = Some(format!("perf_event_open(2): {}", error_text(&e)));
         }
-        let mut notes = vec!["wake-ups are not visible to an ordinary tracer".to_string()];
+        let mut notes = Vec::new();
         if let Some(why) = &self.perf_refused {
             notes.push(format!("context switches are not visible: {why}"));
+        }
+        if let Err(e) = perf::probe_kernel() {
+            let why = error_text(&e);
+            notes.push(format!(
+                "wake-ups and both sides of switches are not visible: perf_event_open(2): {why}"
+            ));
         }
         let hello = FromTracer::Hello {
             version: VERSION,
@@ -345,7 +354,11 @@ impl Tracer {
         if let Some(perf) = &mut self.perf {
             perf.read(|item| self.queue.push(item));
             if perf.take_lost() > 0 {
-                self.say_once("more happens than the kernel's rings hold: some switches, forks or ends are missing");
+                self.say_once("more happens than the kernel's rings hold: some switches, wake-ups, forks or ends are missing");
+                // whoever's beginning is missing is one of ours all the same
+                for (tid, tgid) in self.tree() {
+                    self.queue.names.found(tid, tgid);
+                }
             }
         }
         self.looked_at_rings = time;
@@ -375,9 +388,9 @@ impl Tracer {
     }
 
     /// Tells the user, if it has not been told.
-    fn say_once(&mut self, text: &'static str) {
-        if !self.said.contains(&text) {
-            self.said.push(text);
+    fn say_once(&mut self, text: &str) {
+        if !self.said.iter().any(|said| said == text) {
+            self.said.push(text.into());
             self.teller.tell(&News::Say(text.into()));
         }
     }

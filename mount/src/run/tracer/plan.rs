@@ -1,6 +1,7 @@
 //! What it takes to observe what is wanted: the cheapest source that has it.
 
 use super::super::Settings;
+use super::super::perf::{Points, Records};
 use super::super::wire::{Calls, Kind, Wants};
 
 /// Kinds that perf_event_open(2) reports without stopping anybody.
@@ -32,13 +33,37 @@ pub const KILLS: [i64; 6] = [
     libc::SYS_pidfd_send_signal,
 ];
 
+/// What there is beside ptrace(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sources {
+    /// perf's records of our own tasks.
+    pub tasks: bool,
+    /// … of all tasks, and the kernel's tracepoints.
+    pub machine: bool,
+}
+
+impl Sources {
+    /// The records to read.
+    fn records(self, wants: &Wants) -> Option<Records> {
+        let points = Kind::ALL.iter().copied().filter(|k| Points::has(*k));
+        let points: Vec<Kind> = points.filter(|k| wants.has(*k)).collect();
+        if self.machine && !points.is_empty() {
+            return Some(Records::Machine(points));
+        }
+        let seen = self.tasks && PERF.iter().any(|k| wants.has(*k));
+        seen.then(|| Records::Tasks {
+            switches: wants.has(Kind::Switch),
+        })
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What the daemon wants.
     pub wants: Wants,
-    /// perf's records are to be read.
-    pub perf: bool,
+    /// Which of perf's records are to be read.
+    pub records: Option<Records>,
     /// All tasks are to be attached to.
     pub attach: bool,
     /// Calls at whose entry something is to be done.
@@ -58,7 +83,7 @@ impl Plan {
     pub fn nothing() -> Plan {
         Plan {
             wants: Wants::NOTHING,
-            perf: false,
+            records: None,
             attach: false,
             enter: Calls::NONE,
             exit: Calls::NONE,
@@ -68,16 +93,16 @@ impl Plan {
         }
     }
 
-    /// How to get at what is wanted, with or without perf.
-    pub fn of(wants: &Wants, perf: bool, settings: Settings) -> Plan {
+    /// How to get at what is wanted, with these sources.
+    pub fn of(wants: &Wants, sources: Sources, settings: Settings) -> Plan {
         let any = |kinds: &[Kind]| kinds.iter().any(|k| wants.has(*k));
-        let seen_by_perf = any(&PERF);
+        let perf = sources.tasks || sources.machine;
         // nothing else tells of switches
         let instead = !perf && any(&PERF[1..]);
         let every_call = wants.raw_enter || wants.raw_exit;
         let mut plan = Plan {
             wants: *wants,
-            perf: perf && seen_by_perf,
+            records: sources.records(wants),
             attach: false,
             enter: wants.enter,
             exit: wants.exit,
@@ -117,8 +142,21 @@ impl Plan {
 mod tests {
     use super::*;
 
+    const NONE: Sources = Sources {
+        tasks: false,
+        machine: false,
+    };
+    const TASKS: Sources = Sources {
+        tasks: true,
+        machine: false,
+    };
+    const ALL: Sources = Sources {
+        tasks: true,
+        machine: true,
+    };
+
     /// Wants in words: kinds, `enter`, `exit`, `raw`; the plan in words.
-    fn check(wanted: &str, perf: bool, expected: &str) {
+    fn check(wanted: &str, sources: Sources, expected: &str) {
         let mut wants = Wants::NOTHING;
         for word in wanted.split_whitespace() {
             match word {
@@ -137,36 +175,55 @@ mod tests {
             filter: true,
             detach_debugged: false,
         };
-        let plan = Plan::of(&wants, perf, settings);
+        let plan = Plan::of(&wants, sources, settings);
+        let records = match &plan.records {
+            None => String::new(),
+            Some(Records::Tasks { switches: false }) => "tasks".into(),
+            Some(Records::Tasks { switches: true }) => "tasks+switches".into(),
+            Some(Records::Machine(kinds)) => format!("{kinds:?}").replace(", ", "+"),
+        };
         let words = [
-            (plan.perf, "perf"),
+            (plan.records.is_some(), records.as_str()),
             (plan.attach, "attach"),
             (plan.stops_at_calls(), "calls"),
             (plan.every_call, "every"),
             (plan.exit_stop, "end"),
         ];
         let got: Vec<&str> = words.iter().filter(|w| w.0).map(|w| w.1).collect();
-        assert_eq!(got.join(" "), expected, "{wanted}, perf: {perf}");
+        assert_eq!(got.join(" "), expected, "{wanted}, {sources:?}");
     }
 
     #[test]
     fn the_cheapest_source_is_taken() {
-        check("", true, "");
-        check("Switch", true, "perf");
-        check("Switch", false, "");
-        check("Switch Fork Exit Rename Free WakeupNew", true, "perf");
-        check("Fork", false, "attach");
-        check("Exit", false, "attach end");
-        check("Rename", false, "attach calls");
-        check("Exec", true, "attach");
-        check("Exec Switch", true, "perf attach");
-        check("enter", true, "attach calls");
-        check("exit Fork", true, "perf attach calls");
-        check("raw", true, "attach calls every");
-        check("Wait", true, "attach calls");
-        check("SignalGenerate", false, "attach calls");
-        check("SignalDeliver", true, "attach");
+        check("", ALL, "");
+        check("Switch", TASKS, "tasks+switches");
+        check("Switch", NONE, "");
+        check("Switch Fork Exit", TASKS, "tasks+switches");
+        check("Fork Exit Rename Free WakeupNew", TASKS, "tasks");
+        check("Fork", NONE, "attach");
+        check("Exit", NONE, "attach end");
+        check("Rename", NONE, "attach calls");
+        check("WakeupNew", NONE, "attach");
+        check("Exec", TASKS, "attach");
+        check("Exec Switch", TASKS, "tasks+switches attach");
+        check("enter", TASKS, "attach calls");
+        check("exit Fork", TASKS, "tasks attach calls");
+        check("raw", TASKS, "attach calls every");
+        check("Wait", TASKS, "attach calls");
+        check("SignalGenerate", NONE, "attach calls");
+        check("SignalDeliver", TASKS, "attach");
         // nobody can see these
-        check("Waking Wakeup", true, "");
+        check("Waking Wakeup", TASKS, "");
+        check("Waking Fork", NONE, "attach");
+    }
+
+    #[test]
+    fn the_machine_is_looked_at_for_both_sides_only() {
+        check("Fork Exit Rename Free", ALL, "tasks");
+        check("Exec enter", ALL, "attach calls");
+        check("Switch", ALL, "[Switch]");
+        check("Wakeup Waking", ALL, "[Waking+Wakeup]");
+        check("WakeupNew Switch Fork", ALL, "[Switch+WakeupNew]");
+        check("Waking exit", ALL, "[Waking] attach calls");
     }
 }

@@ -5,6 +5,7 @@ use super::names::Names;
 use crate::proc;
 use std::collections::HashMap;
 
+mod others;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,9 @@ pub enum Fact {
     Out { preempt: bool },
     /// The task comes to a CPU.
     In,
+    /// A switch or a wake-up with all that there is to know of it. The task is the one that was running, of this process if that is
+    /// known (else -1).
+    Seen { tgid: i32, what: What },
 }
 
 /// A fact, when, where and whose.
@@ -74,6 +78,8 @@ pub struct Item {
     pub tid: i32,
     /// It was seen when the task stood still; in a group stop?
     pub stop: Option<bool>,
+    /// It is of all tasks of the machine that this is told: perhaps it is none of ours.
+    pub anyone: bool,
     /// What.
     pub fact: Fact,
 }
@@ -93,6 +99,10 @@ pub struct Queue {
     told: u64,
     /// Tasks that have been told to have left their CPUs: a stop may still be seen of which that was part.
     away: HashMap<i32, Left>,
+    /// Some facts are told of all tasks of the machine.
+    machine: bool,
+    /// Tasks that are gone but have not left their last CPU yet: whoever waited for them may be faster.
+    leaving: HashMap<i32, Who>,
 }
 
 impl Queue {
@@ -121,12 +131,15 @@ impl Queue {
         self.names.clear();
         self.ended.clear();
         self.away.clear();
+        self.leaving.clear();
+        self.machine = false;
     }
 
     /// Tells everything up to a time, in order. With perf, what was seen at a stop gets time and CPU of the switch that came with
     /// the stop: it lies close behind what happened, and the look at the stop does not.
     pub fn tell(&mut self, until: u64, perf: bool, wants: &Wants, out: &mut Vec<Record>) {
         self.items.sort_by_key(|i| i.time);
+        self.leave_out_others();
         let states = if perf {
             self.at_their_switches()
         } else {
@@ -136,16 +149,18 @@ impl Queue {
         let rest = self.items.split_off(later);
         let items = std::mem::replace(&mut self.items, rest);
         for (i, item) in items.into_iter().enumerate() {
-            match item.fact {
-                Fact::Out { preempt: false } => {
-                    self.away.insert(item.tid, (item.time, item.cpu));
-                }
-                Fact::Out { .. } | Fact::In | Fact::Ends => {
-                    self.away.remove(&item.tid);
-                }
-                _ => {}
+            for (tid, gone) in item.moves() {
+                match gone {
+                    true => self.away.insert(tid, (item.time, item.cpu)),
+                    false => self.away.remove(&tid),
+                };
             }
+            let last = item.last_of();
             self.complete(item, states.get(&i).copied(), perf, wants, out);
+            if let Some(tid) = last {
+                self.leaving.remove(&tid);
+                self.names.left(tid);
+            }
         }
         self.look_for_gone(until, wants, out);
     }
@@ -162,11 +177,13 @@ impl Queue {
             let item = &self.items[i];
             let (tid, mut place) = (item.tid, (item.time, 1));
             match (&item.fact, item.stop) {
-                (Fact::Out { preempt: false }, _) => {
-                    away.insert(tid, (Some(i), (item.time, item.cpu)));
-                }
-                (Fact::Out { .. } | Fact::In, _) => {
-                    away.remove(&tid);
+                (Fact::Out { .. } | Fact::In | Fact::Seen { .. }, _) => {
+                    for (tid, gone) in item.moves() {
+                        match gone {
+                            true => away.insert(tid, (Some(i), (item.time, item.cpu))),
+                            false => away.remove(&tid),
+                        };
+                    }
                 }
                 (Fact::Forked { child, .. }, _) => {
                     forks.insert(*child, item.time);
@@ -228,8 +245,11 @@ impl Queue {
             }
             _ => {}
         }
+        let mut task = match &item.fact {
+            Fact::Seen { tgid, what } => self.passer(tid, *tgid, item.cpu, what),
+            _ => self.names.who(tid),
+        };
         let names = &mut self.names;
-        let mut task = names.who(tid);
         let mut put = |task: Who, what: What| {
             if !matches!(what.kind(), Kind::SysEnter | Kind::SysExit) && !wants.has(what.kind()) {
                 return;
@@ -245,7 +265,7 @@ impl Queue {
         match item.fact {
             Fact::Stop => {}
             Fact::Gone => names.forget(tid),
-            Fact::Plain(what) => put(task, what),
+            Fact::Plain(what) | Fact::Seen { what, .. } => put(task, what),
             Fact::Made { child, flags, oom } => {
                 if !perf {
                     let thread = flags.map(|f| f & libc::CLONE_THREAD as u64 != 0);
@@ -293,14 +313,17 @@ impl Queue {
                         child: names.who(child),
                     },
                 );
-                let who = names.known(child, time_ns);
-                put(
-                    task,
-                    What::WakeupNew {
-                        who,
-                        target_cpu: -1,
-                    },
-                );
+                // where the machine is looked at, a tracepoint tells more
+                if !item.anyone {
+                    let who = names.known(child, time_ns);
+                    put(
+                        task,
+                        What::WakeupNew {
+                            who,
+                            target_cpu: -1,
+                        },
+                    );
+                }
             }
             Fact::Exec {
                 filename,
@@ -384,6 +407,7 @@ impl Queue {
             self.ended.swap_remove(at);
             self.gone(tid, self.told, wants, out);
         }
+        self.leaving.remove(&tid);
     }
 
     /// Looks who of the ended is gone.
@@ -400,6 +424,9 @@ impl Queue {
     }
 
     fn gone(&mut self, tid: i32, now: u64, wants: &Wants, out: &mut Vec<Record>) {
+        if self.machine && wants.has(Kind::Switch) && !self.names.has_left(tid) {
+            self.leaving.insert(tid, self.names.who(tid));
+        }
         if wants.has(Kind::Free) {
             self.told = self.told.max(now);
             let who = self.names.known(tid, self.told);

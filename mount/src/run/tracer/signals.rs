@@ -213,6 +213,7 @@ impl Tracer {
             ip: None,
             tid: by,
             stop: None,
+            anyone: false,
             fact,
         });
     }

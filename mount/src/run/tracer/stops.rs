@@ -174,6 +174,7 @@ impl Tracer {
             ip,
             tid,
             stop: Some(false),
+            anyone: false,
             fact,
         });
     }
@@ -191,6 +192,7 @@ impl Tracer {
             ip: None,
             tid,
             stop: Some(group),
+            anyone: false,
             fact: Fact::Stop,
         });
     }

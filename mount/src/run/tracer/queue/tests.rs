@@ -7,6 +7,7 @@ fn item(time: u64, tid: i32, stop: Option<bool>, fact: Fact) -> Item {
         ip: None,
         tid,
         stop,
+        anyone: false,
         fact,
     }
 }
