@@ -31,7 +31,10 @@ pub fn be_traced(args: &[String]) -> ExitCode {
         detach_debugged: options.iter().any(|o| o == "--detach-debugged"),
     };
     if options.iter().any(|o| o == "--no-perf") {
-        refuse_perf();
+        refuse_perf(false);
+    }
+    if options.iter().any(|o| o == "--no-machine") {
+        refuse_perf(true);
     }
     let command: Vec<OsString> = args[dashes + 1..].iter().map(OsString::from).collect();
     let status = Program::find(&command).and_then(|p| run::run(&p, daemon, settings));
@@ -44,30 +47,38 @@ pub fn be_traced(args: &[String]) -> ExitCode {
     }
 }
 
-/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers.
-fn refuse_perf() {
+/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers; or only for
+/// the whole machine, as where the paranoia is less.
+fn refuse_perf(machine: bool) {
     let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
         code: code as u16,
         jt,
         jf,
         k,
     };
-    // the number of the call is the first word of struct seccomp_data
-    let mut filter = [
-        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+    let load = |at: u32| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
+    let skip = |unless: u32, count: u8| {
         op(
             libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
             0,
-            1,
-            libc::SYS_perf_event_open as u32,
-        ),
-        op(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | libc::EACCES as u32,
-        ),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+            count,
+            unless,
+        )
+    };
+    let result = |what: u32| op(libc::BPF_RET | libc::BPF_K, 0, 0, what);
+    // struct seccomp_data: the number of the call is the first word, its second argument, the task, is at 24
+    let whose = if machine { u32::MAX } else { 0 };
+    let mut filter = [
+        load(0),
+        skip(libc::SYS_perf_event_open as u32, 3),
+        if machine {
+            load(24)
+        } else {
+            op(libc::BPF_LD | libc::BPF_IMM, 0, 0, 0)
+        },
+        skip(whose, 1),
+        result(libc::SECCOMP_RET_ERRNO | libc::EACCES as u32),
+        result(libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog {
         len: filter.len() as u16,

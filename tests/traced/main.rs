@@ -9,6 +9,7 @@ mod jobs;
 mod programs;
 mod records;
 mod switching;
+mod wakeups;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -24,7 +25,13 @@ fn main() -> ExitCode {
         Some("--program") => return programs::run(&args[1..]),
         _ => {}
     }
-    let tests: Vec<Test> = [jobs::TESTS, records::TESTS, switching::TESTS].concat();
+    let tests: Vec<Test> = [
+        jobs::TESTS,
+        records::TESTS,
+        switching::TESTS,
+        wakeups::TESTS,
+    ]
+    .concat();
     let words: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|w| name.contains(w.as_str()));
     let chosen: Vec<&Test> = tests.iter().filter(|t| chosen(t.0)).collect();

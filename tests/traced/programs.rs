@@ -11,6 +11,7 @@ pub fn run(args: &[String]) -> ExitCode {
         "exec-in-thread" => exec_in_thread(),
         "steps" => steps(),
         "name" => name(&args[1]),
+        "pipe" => pipe(number(1), number(2)),
         other => panic!("no program {other}"),
     }
     ExitCode::SUCCESS
@@ -90,4 +91,45 @@ fn name(name: &str) {
     let name = std::ffi::CString::new(name).expect("no NUL");
     // SAFETY: a text that lives as long as the call
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// A thread `reader` of nice 5, on one CPU, reads byte by byte what the first thread writes, each when the reader sleeps. Prints the
+/// reader's number and how often it has slept.
+fn pipe(bytes: u64, cpu: u64) {
+    use std::io::{Read, Write};
+    let (mut from, mut to) = std::io::pipe().expect("a pipe");
+    let (tell, told) = std::sync::mpsc::channel();
+    let reader = std::thread::Builder::new().name("reader".into());
+    let reader = reader.spawn(move || {
+        // SAFETY: plain numbers, a set and a structure that live as long as the calls
+        unsafe {
+            let tid = libc::gettid();
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cpu as usize, &mut set);
+            assert_eq!(
+                libc::sched_setaffinity(0, size_of_val(&set), &raw const set),
+                0
+            );
+            assert_eq!(libc::setpriority(libc::PRIO_PROCESS, 0, 5), 0);
+            tell.send(tid).expect("somebody listens");
+            for _ in 0..bytes {
+                from.read_exact(&mut [0]).expect("a byte");
+            }
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+            usage.ru_nvcsw
+        }
+    });
+    let reader = reader.expect("a thread");
+    let tid = told.recv().expect("a number");
+    let stat = format!("/proc/self/task/{tid}/stat");
+    for _ in 0..bytes {
+        super::daemon::wait_until("the reader sleeps", || {
+            std::fs::read_to_string(&stat)
+                .expect("stat")
+                .contains(") S ")
+        });
+        to.write_all(b"x").expect("a byte");
+    }
+    println!("{tid} {}", reader.join().expect("no panic"));
 }

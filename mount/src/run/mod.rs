@@ -35,6 +35,15 @@ pub struct Settings {
     pub detach_debugged: bool,
 }
 
+/// Whether the kernel tells us of wake-ups and of both sides of switches, as it does root and whoever has CAP_PERFMON and may read the
+/// kernel's own tracefs.
+///
+/// # Errors
+/// Why it does not.
+pub fn sees_wakeups() -> Result<(), String> {
+    perf::points().map(drop)
+}
+
 /// Runs the program and reports to the daemon at the other end of `daemon`, where the word is ours. To be called by a process
 /// with one thread. Returns the program's exit status; a signal that ends the program ends this process.
 ///

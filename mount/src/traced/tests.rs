@@ -366,6 +366,48 @@ fn several_tracers_are_merged_by_time() {
 }
 
 #[test]
+fn what_two_tracers_see_happens_once() {
+    let host = host(LONG);
+    let (one, two) = (Fake::attach(&host), Fake::attach(&host));
+    host.echo("1", "events/sched/sched_waking/enable");
+    let start = monotonic();
+    let waking = |time, pid, cpu| {
+        let who = Known {
+            pid,
+            comm: comm("other"),
+            prio: 120,
+        };
+        let target_cpu = cpu;
+        record(time, 100, What::Waking { who, target_cpu })
+    };
+    // a task of one wakes one of the other; what each sees alone is no less true for being alike
+    let shared = waking(start, 201, 0);
+    one.order(Order::Hold(vec![
+        shared.clone(),
+        waking(start, 202, 0),
+        waking(start + 1, 203, 0),
+        waking(start + 1, 203, 0),
+    ]));
+    two.order(Order::Hold(vec![
+        shared,
+        waking(start, 202, 1),
+        waking(start + 2, 203, 0),
+    ]));
+    let pids = host.events().into_iter().filter_map(|e| {
+        let (_, rest) = e.split_once("pid=")?;
+        Some(rest.split(' ').next()?.to_string())
+    });
+    let pids: Vec<String> = pids.collect();
+    let mut sorted = pids.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        ["201", "202", "202", "203", "203", "203"],
+        "{pids:?}"
+    );
+}
+
+#[test]
 fn what_was_sent_before_the_end_is_seen() {
     let host = host(LONG);
     host.echo("1", FORK);

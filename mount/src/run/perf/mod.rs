@@ -12,6 +12,7 @@ mod record;
 mod ring;
 mod tracefs;
 
+use super::super::cli::attach::plain as error_text;
 use super::tracer::Item;
 use super::wire::Kind;
 pub use points::Points;
@@ -174,6 +175,15 @@ pub fn probe() -> io::Result<()> {
 /// As for [`probe`].
 pub fn probe_kernel() -> io::Result<()> {
     ask(&point_attr(0, 4096))
+}
+
+/// The machine's tracepoints, if they are to be had.
+///
+/// # Errors
+/// Why not.
+pub fn points() -> Result<Points, String> {
+    probe_kernel().map_err(|e| format!("perf_event_open(2): {}", error_text(&e)))?;
+    Points::find()
 }
 
 fn ask(attr: &Attr) -> io::Result<()> {

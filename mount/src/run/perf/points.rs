@@ -54,15 +54,8 @@ struct Task {
 }
 
 enum Fields {
-    Switch {
-        prev: Task,
-        state: Load,
-        next: Task,
-    },
-    Wakeup {
-        who: Task,
-        cpu: Load,
-    },
+    Switch { prev: Task, state: Load, next: Task },
+    Wakeup { who: Task, cpu: Load },
 }
 
 impl Points {

@@ -41,8 +41,7 @@ impl Tracefs {
         const READ_ONLY: libc::c_long = 1;
         let none = std::ptr::null::<libc::c_char>();
         // SAFETY: the name is a text with its NUL; the kernel only reads it
-        let made =
-            unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOEXEC) };
+        let made = unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOEXEC) };
         let context = owned(made)?;
         let fd = context.as_raw_fd();
         // SAFETY: the command takes no key and no value

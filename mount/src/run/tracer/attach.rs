@@ -61,9 +61,7 @@ impl Tracer {
     fn sources(&mut self, wants: &Wants) -> Sources {
         let needed = Kind::ALL.iter().any(|k| Points::has(*k) && wants.has(*k));
         if self.points.is_none() && self.perf_refused.is_none() && needed {
-            let denied = |e| format!("perf_event_open(2): {}", error_text(&e));
-            let found = perf::probe_kernel().map_err(denied);
-            self.points = Some(found.and_then(|()| Points::find()).map(Rc::new));
+            self.points = Some(perf::points().map(Rc::new));
         }
         let tasks = self.perf_refused.is_none();
         Sources {

@@ -1,9 +1,9 @@
 //! System calls: their entries and ends.
 
+use super::super::perf::Perf;
 use super::super::sys::{self, OP_ENTRY, OP_EXIT, OP_SECCOMP, SyscallInfo};
 use super::super::wire::MAX_TEXT;
 use super::super::wire::{CALLS, Path, What};
-use super::super::perf::Perf;
 use super::plan::{KILLS, WAITS};
 use super::signals::Sending;
 use super::{Fact, Item, Tracer};

@@ -244,7 +244,10 @@ mod tests {
         let me = std::process::id() as i32;
         let mut names = Names::default();
         let idle = names.passer(0, 0, Some(3));
-        assert_eq!((idle.pid, idle.tgid, &idle.comm[..9]), (0, 0, &b"swapper/3"[..]));
+        assert_eq!(
+            (idle.pid, idle.tgid, &idle.comm[..9]),
+            (0, 0, &b"swapper/3"[..])
+        );
         let own = names.passer(me, -1, None);
         assert_eq!(own.comm, crate::proc::comm(me).unwrap());
         assert!(!names.is_ours(me));

@@ -68,9 +68,8 @@ impl Queue {
         let mut born = HashSet::new();
         let (names, leaving) = (&mut self.names, &mut self.leaving);
         self.items.retain(|item| {
-            let ours = |tid: i32| {
-                born.contains(&tid) || names.is_ours(tid) || leaving.contains_key(&tid)
-            };
+            let ours =
+                |tid: i32| born.contains(&tid) || names.is_ours(tid) || leaving.contains_key(&tid);
             self.machine |= item.anyone;
             if item.anyone && !item.concerns().into_iter().any(ours) {
                 match &item.fact {

@@ -111,3 +111,125 @@ fn lives_are_told_in_order() {
     queue.push(item(35, A, None, Fact::In));
     assert_eq!(tell(&mut queue, 50), [format!("40 in {A} cpu 1")]);
 }
+
+fn known(pid: i32, comm: &[u8]) -> Known {
+    Known {
+        pid,
+        comm: proc::padded(comm),
+        prio: 120,
+    }
+}
+
+/// Told of all tasks of the machine, on CPU 1.
+fn anyones(time: u64, tid: i32, fact: Fact) -> Item {
+    Item {
+        anyone: true,
+        cpu: Some(1),
+        ..item(time, tid, None, fact)
+    }
+}
+
+fn switch(time: u64, prev: i32, prev_state: u32, next: i32) -> Item {
+    let what = What::Switch {
+        prev: known(prev, b"prev"),
+        prev_state,
+        preempt: prev_state == PREEMPTED,
+        next: known(next, b"next"),
+    };
+    anyones(time, prev, Fact::Seen { tgid: prev, what })
+}
+
+fn waking(time: u64, by: i32, who: i32) -> Item {
+    let what = What::Waking {
+        who: known(who, b"who"),
+        target_cpu: 3,
+    };
+    anyones(time, by, Fact::Seen { tgid: -1, what })
+}
+
+const C: i32 = (1 << 23) + 3;
+const D: i32 = (1 << 23) + 4;
+
+#[test]
+fn of_the_machine_only_what_ours_have_to_do_with_is_told() {
+    let mut queue = Queue::default();
+    queue.names.found(A, A);
+    let forked = |child| Fact::Forked { child, tgid: child };
+    for item in [
+        switch(10, C, 1, A),
+        switch(11, C, 1, D),
+        waking(20, A, C),
+        waking(21, C, A),
+        waking(22, 0, A),
+        waking(23, 0, C),
+        // B is ours from when it is made
+        switch(29, C, 1, B),
+        anyones(30, A, forked(B)),
+        anyones(31, C, forked(D)),
+        anyones(32, C, Fact::Ends),
+        waking(40, B, D),
+        switch(50, B, 0, C),
+        switch(51, C, 0, D),
+        switch(60, C, PREEMPTED, B),
+    ] {
+        queue.push(item);
+    }
+    let expected = [
+        format!("10 out 0x1 {C} cpu 1"),
+        format!("20 Waking {A} cpu 1"),
+        format!("21 Waking {C} cpu 1"),
+        "22 Waking 0 cpu 1".to_string(),
+        format!("30 Fork {A} cpu 1"),
+        format!("40 Waking {B} cpu 1"),
+        format!("50 out 0x0 {B} cpu 1"),
+        format!("60 out 0x100 {C} cpu 1"),
+    ];
+    assert_eq!(tell(&mut queue, 45), expected[..6]);
+    assert_eq!(tell(&mut queue, 100), expected[6..]);
+}
+
+#[test]
+fn the_last_switch_of_one_that_is_gone_is_told() {
+    let mut queue = Queue::default();
+    queue.names.found(A, A);
+    queue.push(anyones(10, A, Fact::Ends));
+    assert_eq!(
+        tell(&mut queue, 20),
+        [format!("10 Exit {A} cpu 1"), "20 Free -1 cpu ?".to_string()]
+    );
+    // nobody has that number any more, and it is still on its CPU
+    queue.push(waking(25, A, C));
+    queue.push(switch(30, A, 0x10, C));
+    queue.push(switch(31, A, 1, C));
+    let expected = [
+        format!("25 Waking {A} cpu 1"),
+        format!("30 out 0x10 {A} cpu 1"),
+    ];
+    assert_eq!(tell(&mut queue, 40), expected);
+    queue.push(waking(50, A, C));
+    assert_eq!(tell(&mut queue, 60), [""; 0]);
+    // the other way round nothing is left of it
+    queue.names.found(B, B);
+    queue.push(anyones(70, B, Fact::Ends));
+    queue.push(switch(71, B, 0x20, C));
+    assert_eq!(tell(&mut queue, 80).len(), 3);
+    queue.push(waking(90, B, C));
+    assert_eq!(tell(&mut queue, 100), [""; 0]);
+}
+
+#[test]
+fn a_stop_lies_at_a_switch_of_both_sides() {
+    let mut queue = Queue::default();
+    queue.names.found(A, A);
+    queue.push(item(30, A, Some(false), enter()));
+    queue.push(switch(10, A, 0x100, C));
+    queue.push(switch(15, C, 1, A));
+    queue.push(switch(20, A, 8, C));
+    let expected = [
+        format!("10 out 0x100 {A} cpu 1"),
+        format!("15 out 0x1 {C} cpu 1"),
+        format!("20 SysEnter {A} cpu 1"),
+        format!("20 out 0x8 {A} cpu 1"),
+    ];
+    assert_eq!(tell(&mut queue, 100), expected);
+}
