@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 /// What the command does, for `--help`.
 pub const ABOUT: &str = "Runs CMD, unmodified, and reports what it and all processes that come from it really do to the daemon of a mount: their system calls with \
-arguments, paths and results, forks, execs, exits, waits, signals, new names and context switches appear as the events of Linux (syscalls, raw_syscalls, sched, \
-task, signal), in the trace, for filters, triggers and set_event_pid, as those of the workloads do. No privilege is needed; only root and the user who mounted \
+arguments, paths and results, forks, execs, exits, waits, signals, new names, context switches and, for root, wake-ups appear as the events of Linux (syscalls, raw_syscalls, sched, \
+task, signal), in the trace, for filters, triggers and set_event_pid, as those of the workloads do. No privilege is needed but for wake-ups; only root and the user who mounted \
 may report.
 
 CMD keeps its terminal, directory, environment, signals and exit status; Ctrl-C, Ctrl-Z, fg and bg work as without. Its parent is a tracer process that this \
@@ -22,7 +22,15 @@ The mount is the one of --mount, else of UTRACEFS_MOUNT, else /sys/kernel/tracin
 /// The rest of the manual.
 pub const AFTER: &str = "\
 What is seen, and how:
-  sched_switch, sched_process_fork, _exit, _free, task_rename, sched_wakeup_new
+  sched_waking, sched_wakeup, sched_wakeup_new, sched_switch
+      through the kernel's own tracepoints and perf_event_open(2), without
+      stopping anybody, if this command is run by root (or with CAP_PERFMON,
+      and the kernel's tracefs can be read), outside containers: what the
+      command's tasks do or have done to them, with both sides. Else wake-ups
+      are not seen, which is said once when one is wanted, and of a context
+      switch one side is known: the other is pid -1, comm <...>.
+  sched_process_fork, _exit, _free, task_rename; for others than root
+  sched_switch, sched_wakeup_new
       through perf_event_open(2), without stopping anybody. Where that is
       refused (perf_event_paranoid above 2, containers) context switches are
       not visible, which is said once; the others come through ptrace(2).
@@ -30,9 +38,6 @@ What is seen, and how:
       through ptrace(2), attached when such an event is enabled and detached
       when none is. A call that is made while it is observed takes some 10 us
       longer.
-  sched_waking, sched_wakeup
-      are not seen.
-  Of a context switch one side is known: the other is pid -1, comm <...>.
 
 What CMD may notice while it is attached to:
   - a setuid program runs without its privilege (with root as tracer it should

@@ -124,7 +124,7 @@ coded! {
         Switch = 2 {
             /// The one that leaves.
             prev: Known,
-            /// What becomes of it, as sched_switch has it: 0x100 preempted, 3 asleep (whether S or D is not told);
+            /// What becomes of it, as sched_switch has it: 0x100 preempted; 3 asleep, where nothing tells whether S or D;
             /// `u32::MAX` with an unknown `prev`.
             prev_state: u32,
             /// It was preempted.
