@@ -200,13 +200,13 @@ fn the_last_switch_of_one_that_is_gone_is_told() {
     // nobody has that number any more, and it is still on its CPU
     queue.push(waking(25, A, C));
     queue.push(switch(30, A, 0x10, C));
-    queue.push(switch(31, A, 1, C));
     let expected = [
         format!("25 Waking {A} cpu 1"),
         format!("30 out 0x10 {A} cpu 1"),
     ];
     assert_eq!(tell(&mut queue, 40), expected);
     queue.push(waking(50, A, C));
+    queue.push(switch(51, A, 1, C));
     assert_eq!(tell(&mut queue, 60), [""; 0]);
     // the other way round nothing is left of it
     queue.names.found(B, B);
