@@ -10,11 +10,15 @@ use crate::run::wire::{Kind, Record};
 /// Records of one tracer that wait here at most: what does not get its turn by then goes without.
 const MANY: usize = 1 << 16;
 
+/// How far apart the stamps of one thing may lie, ns.
+const A_LITTLE: u64 = 200_000;
+
 /// Records that wait for earlier ones of others.
 #[derive(Default)]
 pub(super) struct Merge {
     streams: Vec<Stream>,
     emitter: Emitter,
+    twice: Twice,
 }
 
 struct Stream {
@@ -24,14 +28,15 @@ struct Stream {
     complete: u64,
 }
 
-/// Switches and wake-ups of one moment, and which stream has told of each: what goes from a task of one tracer to a task of another is
-/// seen by both.
+/// Switches and wake-ups that were told a moment ago, and which stream has told of each. What goes from a task of one tracer to a task
+/// of another is seen by both, the second time a little later: each has a stamp of its own.
 #[derive(Default)]
-struct Twice(Vec<(usize, Record)>);
+struct Twice(Vec<(Arc<Tracer>, Record)>);
 
 impl Twice {
-    /// Whether another stream has told the same.
-    fn has(&mut self, by: usize, record: &Record) -> bool {
+    /// Whether another stream has told the same. Who is woken or comes by whom on a CPU is seen by either always or never, so that
+    /// each of one's records goes with one of the other's.
+    fn has(&mut self, by: &Arc<Tracer>, record: &Record) -> bool {
         let both = matches!(
             record.what.kind(),
             Kind::Switch | Kind::Waking | Kind::Wakeup | Kind::WakeupNew
@@ -39,15 +44,18 @@ impl Twice {
         if !both {
             return false;
         }
-        self.0.retain(|(_, told)| told.time_ns == record.time_ns);
-        let mut told = self.0.iter();
-        if told.any(|(other, told)| {
-            *other != by && (told.cpu, &told.what) == (record.cpu, &record.what)
-        }) {
-            return true;
+        let old = record.time_ns.saturating_sub(A_LITTLE);
+        self.0.retain(|(_, told)| told.time_ns >= old);
+        let same = self.0.iter().position(|(other, told)| {
+            !Arc::ptr_eq(other, by)
+                && (told.cpu, told.task.pid, &told.what)
+                    == (record.cpu, record.task.pid, &record.what)
+        });
+        match same {
+            Some(at) => drop(self.0.remove(at)),
+            None => self.0.push((by.clone(), record.clone())),
         }
-        self.0.push((by, record.clone()));
-        false
+        same.is_some()
     }
 }
 
@@ -82,15 +90,16 @@ impl Merge {
         let full = self.streams.iter().any(|s| s.records.len() > MANY);
         let horizon = if full { u64::MAX } else { horizon };
         let mut batch = self.emitter.begin();
-        let mut twice = Twice::default();
+        if alone {
+            self.twice.0.clear();
+        }
         loop {
             let first = |s: &Stream| s.records.front().map_or(u64::MAX, |r| r.time_ns);
-            let Some((by, stream)) = self
+            let Some(stream) = self
                 .streams
                 .iter_mut()
-                .enumerate()
-                .filter(|(_, s)| !s.records.is_empty())
-                .min_by_key(|(_, s)| first(s))
+                .filter(|s| !s.records.is_empty())
+                .min_by_key(|s| first(s))
             else {
                 break;
             };
@@ -98,7 +107,7 @@ impl Merge {
                 break;
             }
             if let Some(record) = stream.records.pop_front()
-                && (alone || !twice.has(by, &record))
+                && (alone || !self.twice.has(&stream.of, &record))
             {
                 batch.fire(&record);
             }

@@ -370,7 +370,7 @@ fn what_two_tracers_see_happens_once() {
     let host = host(LONG);
     let (one, two) = (Fake::attach(&host), Fake::attach(&host));
     host.echo("1", "events/sched/sched_waking/enable");
-    let start = monotonic();
+    let start = monotonic() - 5_000_000;
     let waking = |time, pid, cpu| {
         let who = Known {
             pid,
@@ -380,18 +380,20 @@ fn what_two_tracers_see_happens_once() {
         let target_cpu = cpu;
         record(time, 100, What::Waking { who, target_cpu })
     };
-    // a task of one wakes one of the other; what each sees alone is no less true for being alike
-    let shared = waking(start, 201, 0);
+    // a task of one wakes one of the other, twice, and each tracer has its own stamps; what is not the same is not
     one.order(Order::Hold(vec![
-        shared.clone(),
-        waking(start, 202, 0),
-        waking(start + 1, 203, 0),
-        waking(start + 1, 203, 0),
+        waking(start, 201, 0),
+        waking(start + 10_000, 201, 0),
+        waking(start + 20_000, 202, 0),
+        waking(start + 21_000, 203, 0),
+        waking(start + 22_000, 203, 0),
+        waking(start + 30_000, 204, 0),
     ]));
     two.order(Order::Hold(vec![
-        shared,
-        waking(start, 202, 1),
-        waking(start + 2, 203, 0),
+        waking(start + 700, 201, 0),
+        waking(start + 10_800, 201, 0),
+        waking(start + 20_000, 202, 1),
+        waking(start + 1_000_000, 204, 0),
     ]));
     let pids = host.events().into_iter().filter_map(|e| {
         let (_, rest) = e.split_once("pid=")?;
@@ -402,7 +404,7 @@ fn what_two_tracers_see_happens_once() {
     sorted.sort();
     assert_eq!(
         sorted,
-        ["201", "202", "202", "203", "203", "203"],
+        ["201", "201", "202", "202", "203", "203", "204", "204"],
         "{pids:?}"
     );
 }

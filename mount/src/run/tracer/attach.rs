@@ -98,6 +98,7 @@ impl Tracer {
             return Ok(());
         }
         raise_descriptor_limit();
+        self.queue.names.forget_others();
         let points = self.points.as_ref().and_then(|p| p.clone().ok());
         let mut perf = Perf::start(records, points, &self.tree())?;
         // those that were made while we looked: by somebody who had no event yet

@@ -38,6 +38,11 @@ impl Names {
         !std::mem::replace(&mut name.ours, true)
     }
 
+    /// Forgets all others: nobody told of their new names.
+    pub fn forget_others(&mut self) {
+        self.0.retain(|_, name| name.ours);
+    }
+
     /// Whether a task is one of ours.
     pub fn is_ours(&self, tid: i32) -> bool {
         self.0.get(&tid).is_some_and(|name| name.ours)
@@ -54,7 +59,7 @@ impl Names {
             };
         }
         if self.0.len() > OTHERS && !self.0.contains_key(&tid) {
-            self.0.retain(|_, name| name.ours);
+            self.forget_others();
         }
         let name = self.0.entry(tid).or_insert_with(|| Name {
             tgid,
