@@ -30,8 +30,8 @@ pub fn be_traced(args: &[String]) -> ExitCode {
         filter: !options.iter().any(|o| o == "--no-filter"),
         detach_debugged: options.iter().any(|o| o == "--detach-debugged"),
     };
-    if options.iter().any(|o| o == "--no-perf") {
-        refuse_perf();
+    if options.iter().any(|o| o == "--contained") {
+        refuse();
     }
     let command: Vec<OsString> = args[dashes + 1..].iter().map(OsString::from).collect();
     let status = Program::find(&command).and_then(|p| run::run(&p, daemon, settings));
@@ -44,30 +44,36 @@ pub fn be_traced(args: &[String]) -> ExitCode {
     }
 }
 
-/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers.
-fn refuse_perf() {
+/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers, and
+/// process_vm_readv(2) and process_vm_writev(2), which containers refuse as well.
+fn refuse() {
     let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
         code: code as u16,
         jt,
         jf,
         k,
     };
+    let is = |nr: libc::c_long, jt: u8| {
+        op(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            jt,
+            0,
+            nr as u32,
+        )
+    };
     // the number of the call is the first word of struct seccomp_data
     let mut filter = [
         op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        op(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            0,
-            1,
-            libc::SYS_perf_event_open as u32,
-        ),
+        is(libc::SYS_perf_event_open, 3),
+        is(libc::SYS_process_vm_readv, 2),
+        is(libc::SYS_process_vm_writev, 1),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
         op(
             libc::BPF_RET | libc::BPF_K,
             0,
             0,
             libc::SECCOMP_RET_ERRNO | libc::EACCES as u32,
         ),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog {
         len: filter.len() as u16,

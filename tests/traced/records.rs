@@ -11,7 +11,7 @@ pub const TESTS: &[Test] = &[
     ("records::every_call", every_call),
     ("records::threads", threads),
     ("records::processes_by_perf", || processes(&[])),
-    ("records::processes_by_ptrace", || processes(&["--no-perf"])),
+    ("records::processes_by_ptrace", || processes(&["--contained"])),
     ("records::exec_in_thread", exec_in_thread),
     ("records::names", names),
     ("records::switches", switches),
@@ -38,7 +38,7 @@ fn count(records: &[Record], name: &str) -> usize {
 
 fn the_opens() {
     let script = "cat /nonexistent/a; exec cat /nonexistent/b";
-    for options in [&["--no-filter"][..], &["--no-perf"]] {
+    for options in [&["--no-filter"][..], &["--contained"]] {
         let (status, records) = Run::whole(options, &words(&["sh", "-c", script]), OPENAT);
         assert_eq!(status.code(), Some(1));
         in_order(&records);
@@ -139,7 +139,7 @@ fn as_strace() {
             return;
         };
         assert!(!theirs.is_empty());
-        for options in [&["--no-filter"][..], &[], &["--no-perf"]] {
+        for options in [&["--no-filter"][..], &[], &["--contained"]] {
             let (_, records) = Run::whole(options, &words(command), OPENAT);
             let (ours, theirs) = (sorted(opens(&records)), sorted(theirs.clone()));
             assert_eq!(ours.len(), theirs.len(), "{command:?} {options:?}");
@@ -150,7 +150,7 @@ fn as_strace() {
 }
 
 fn every_call() {
-    for options in [&[][..], &["--no-perf"]] {
+    for options in [&[][..], &["--contained"]] {
         let (status, records) = Run::whole(
             options,
             &words(&["sh", "-c", "cat /dev/null; exit 0"]),
@@ -187,7 +187,7 @@ fn every_call() {
 }
 
 fn threads() {
-    for options in [&["--no-filter"][..], &["--no-perf", "--no-filter"]] {
+    for options in [&["--no-filter"][..], &["--contained", "--no-filter"]] {
         let wanted = format!("{OPENAT} Fork Exit NewTask");
         let (status, records) = Run::whole(options, &program(&["threads", "4", "100"]), &wanted);
         assert!(status.success());
@@ -292,7 +292,7 @@ fn processes(options: &[&str]) {
 }
 
 fn exec_in_thread() {
-    for options in [&["--no-filter"][..], &["--no-perf"]] {
+    for options in [&["--no-filter"][..], &["--contained"]] {
         let mut run = Run::start(
             options,
             &program(&["exec-in-thread"]),
@@ -332,7 +332,7 @@ fn exec_in_thread() {
 }
 
 fn names() {
-    for options in [&[][..], &["--no-perf"]] {
+    for options in [&[][..], &["--contained"]] {
         let (_, records) = Run::whole(options, &program(&["name", "another"]), "Rename Exit");
         let last = records.iter().rev().find_map(|r| match r.what {
             What::Rename { newcomm, .. } => Some(newcomm),
@@ -345,7 +345,7 @@ fn names() {
 }
 
 fn switches() {
-    let mut run = Run::start(&["--no-perf"], &words(&["true"]), "Switch");
+    let mut run = Run::start(&["--contained"], &words(&["true"]), "Switch");
     assert!(
         run.notes.iter().any(|n| n.contains("switches")),
         "{:?}",
