@@ -11,7 +11,9 @@ pub const TESTS: &[Test] = &[
     ("records::every_call", every_call),
     ("records::threads", threads),
     ("records::processes_by_perf", || processes(&[])),
-    ("records::processes_by_ptrace", || processes(&["--contained"])),
+    ("records::processes_by_ptrace", || {
+        processes(&["--contained"])
+    }),
     ("records::exec_in_thread", exec_in_thread),
     ("records::names", names),
     ("records::switches", switches),
