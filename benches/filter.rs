@@ -37,6 +37,15 @@ define_event_trace!(
 
 const NAME: [u8; 16] = *b"anchors-bench\0\0\0";
 
+/// One of 4096 names that the pattern fits like that one: more than it remembers.
+fn many(i: u64) -> [u8; 16] {
+    let mut name = NAME;
+    for (at, byte) in [1, 2, 9].into_iter().enumerate() {
+        name[byte] = b'a' + (i >> (4 * at) & 15) as u8;
+    }
+    name
+}
+
 /// Filters the event, enables it; and the other way round.
 fn set(array: &Arc<TraceArray>, event: &str, filter: &str) {
     let files = array.files().iter();
@@ -87,6 +96,14 @@ fn main() {
         };
         Variant::new(name, run).around(|| set(top, "rename", filter), || set(top, "rename", "0"))
     };
+    let of_many = |name, filter: &'static str| {
+        let run = |n| {
+            passes(n, |_, i| {
+                trace_rename(i as i32, black_box(NAME), black_box(many(i)), 0)
+            })
+        };
+        Variant::new(name, run).around(|| set(top, "rename", filter), || set(top, "rename", "0"))
+    };
     let variants = [
         Variant::new("loop", |n| passes(n, |_, _| ())),
         rename(on, "0"),
@@ -96,6 +113,8 @@ fn main() {
         rename("*ors-b*, kept", "newcomm ~ \"*ors-b*\""),
         rename("a*r?-b*ch, kept", "newcomm ~ \"a*r?-b*ch\""),
         rename("a*r?-b*ck, rejected", "newcomm ~ \"a*r?-b*ck\""),
+        of_many("4096 names, no filter", "0"),
+        of_many("a*r?-b*ch, kept, 4096 names", "newcomm ~ \"a*r?-b*ch\""),
     ];
     bench(
         "Names of 13 characters with a filter",

@@ -143,23 +143,23 @@ fn starts(text: &[u8], part: &[u8]) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Glob {
     /// Before the first star: what the text begins with.
-    pub(super) head: Part,
+    head: Part,
     /// What follows in this order, anywhere, and what the text ends with; `None`: there is no star.
-    pub(super) rest: Option<(Box<[Part]>, Part)>,
+    rest: Option<(Box<[Part]>, Part)>,
 }
 
 /// What stands between two stars.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Part {
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Part {
     /// Characters it stands for.
-    pub(super) len: usize,
+    len: usize,
     /// The bits of the first eight, the first lowest, and those that matter: all of a character, or none of one that may be
     /// any.
-    pub(super) first: (u64, u64),
+    first: (u64, u64),
     /// The same of each that follows.
-    pub(super) more: Box<[(u8, u8)]>,
+    more: Box<[(u8, u8)]>,
     /// Characters that are one of a set, as bits.
-    pub(super) classes: Box<[(usize, [u64; 4])]>,
+    classes: Box<[(usize, [u64; 4])]>,
     /// The first that stands for one character, and that, to be looked for.
     anchor: Option<(usize, u8)>,
 }
@@ -218,14 +218,6 @@ impl Glob {
         }
     }
 
-    /// `*text`, of plain characters.
-    pub(super) fn ending(text: &[u8]) -> Glob {
-        Glob {
-            head: Part::default(),
-            rest: Some((Box::default(), Part::of(text))),
-        }
-    }
-
     /// Whether all of `text` fits. Each part is looked for where the one before ended, which takes at most the product of
     /// both lengths.
     fn matches(&self, text: &[u8]) -> bool {
@@ -270,14 +262,6 @@ impl Part {
             anchor: ones.iter().enumerate().find_map(byte),
             classes: core::mem::take(classes).into(),
         }
-    }
-
-    /// Plain characters.
-    pub(super) fn of(text: &[u8]) -> Part {
-        Part::new(
-            &mut text.iter().map(|b| (*b, 0xff)).collect(),
-            &mut Vec::new(),
-        )
     }
 
     /// Whether `text` is as long or longer, and begins with it.

@@ -7,6 +7,14 @@ events() {
     is "lines" 200 "$(wc -l <"$work/trace")"
     grep -q 'sched_switch: prev_comm=' "$work/trace"
 }
+# a traced command, also where the container's profile refuses it what it would like to use
+traced() { # traced OPTIONS...
+    # shellcheck disable=SC2016 # for the shell inside
+    run "$@" -- sh -c 'cd "$0" && echo 1 >events/syscalls/sys_enter_openat/enable && echo 1 >events/sched/sched_process_exec/enable &&
+        utracefs run -- cat /etc/hostname >/dev/null && cat trace' "$T" >"$work/trace"
+    grep -q 'sys_openat(.* "/etc/hostname", ' "$work/trace"
+    grep -q 'sched_process_exec: filename=.*/cat ' "$work/trace"
+}
 both_places() {
     prints "nop nop same" run -- sh -c "cd $T; d=/sys/kernel/debug/tracing
         [ \$(stat -c %d:%i .) = \$(stat -c %d:%i \$d) ] && same=same

@@ -30,11 +30,11 @@ pub fn be_traced(args: &[String]) -> ExitCode {
         filter: !options.iter().any(|o| o == "--no-filter"),
         detach_debugged: options.iter().any(|o| o == "--detach-debugged"),
     };
-    if options.iter().any(|o| o == "--no-perf") {
-        refuse_perf(false);
+    if options.iter().any(|o| o == "--contained") {
+        refuse(false);
     }
     if options.iter().any(|o| o == "--no-machine") {
-        refuse_perf(true);
+        refuse(true);
     }
     let command: Vec<OsString> = args[dashes + 1..].iter().map(OsString::from).collect();
     let status = Program::find(&command).and_then(|p| run::run(&p, daemon, settings));
@@ -47,9 +47,10 @@ pub fn be_traced(args: &[String]) -> ExitCode {
     }
 }
 
-/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers; or only for
-/// the whole machine, as where the paranoia is less.
-fn refuse_perf(machine: bool) {
+/// Makes perf_event_open(2) fail with EACCES, as it does for users where perf_event_paranoid is high and in containers, and
+/// process_vm_readv(2) and process_vm_writev(2), which containers refuse as well. Or, `only_machine`, perf_event_open(2) where it is
+/// about all tasks.
+fn refuse(only_machine: bool) {
     let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
         code: code as u16,
         jt,
@@ -57,29 +58,27 @@ fn refuse_perf(machine: bool) {
         k,
     };
     let load = |at: u32| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
-    let skip = |unless: u32, count: u8| {
-        op(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            0,
-            count,
-            unless,
-        )
-    };
+    let is =
+        |what: u32, jt: u8, jf: u8| op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, jt, jf, what);
     let result = |what: u32| op(libc::BPF_RET | libc::BPF_K, 0, 0, what);
-    // struct seccomp_data: the number of the call is the first word, its second argument, the task, is at 24
-    let whose = if machine { u32::MAX } else { 0 };
-    let mut filter = [
-        load(0),
-        skip(libc::SYS_perf_event_open as u32, 3),
-        if machine {
-            load(24)
-        } else {
-            op(libc::BPF_LD | libc::BPF_IMM, 0, 0, 0)
-        },
-        skip(whose, 1),
-        result(libc::SECCOMP_RET_ERRNO | libc::EACCES as u32),
-        result(libc::SECCOMP_RET_ALLOW),
-    ];
+    // in struct seccomp_data the number of the call is the first word, its second argument, the task, at 24
+    let (which, all) = (load(0), u32::MAX);
+    let mut filter = match only_machine {
+        true => vec![
+            which,
+            is(libc::SYS_perf_event_open as u32, 0, 2),
+            load(24),
+            is(all, 1, 0),
+        ],
+        false => vec![
+            which,
+            is(libc::SYS_perf_event_open as u32, 3, 0),
+            is(libc::SYS_process_vm_readv as u32, 2, 0),
+            is(libc::SYS_process_vm_writev as u32, 1, 0),
+        ],
+    };
+    filter.push(result(libc::SECCOMP_RET_ALLOW));
+    filter.push(result(libc::SECCOMP_RET_ERRNO | libc::EACCES as u32));
     let program = libc::sock_fprog {
         len: filter.len() as u16,
         filter: filter.as_mut_ptr(),

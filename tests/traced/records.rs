@@ -15,7 +15,9 @@ pub const TESTS: &[Test] = &[
     ("records::processes_by_perf_alone", || {
         processes(&["--no-machine"])
     }),
-    ("records::processes_by_ptrace", || processes(&["--no-perf"])),
+    ("records::processes_by_ptrace", || {
+        processes(&["--contained"])
+    }),
     ("records::exec_in_thread", exec_in_thread),
     ("records::names", names),
     ("records::switches", switches),
@@ -42,7 +44,7 @@ fn count(records: &[Record], name: &str) -> usize {
 
 fn the_opens() {
     let script = "cat /nonexistent/a; exec cat /nonexistent/b";
-    for options in [&["--no-filter"][..], &["--no-perf"]] {
+    for options in [&["--no-filter"][..], &["--contained"]] {
         let (status, records) = Run::whole(options, &words(&["sh", "-c", script]), OPENAT);
         assert_eq!(status.code(), Some(1));
         in_order(&records);
@@ -143,7 +145,7 @@ fn as_strace() {
             return;
         };
         assert!(!theirs.is_empty());
-        for options in [&["--no-filter"][..], &[], &["--no-perf"]] {
+        for options in [&["--no-filter"][..], &[], &["--contained"]] {
             let (_, records) = Run::whole(options, &words(command), OPENAT);
             let (ours, theirs) = (sorted(opens(&records)), sorted(theirs.clone()));
             assert_eq!(ours.len(), theirs.len(), "{command:?} {options:?}");
@@ -154,7 +156,7 @@ fn as_strace() {
 }
 
 fn every_call() {
-    for options in [&[][..], &["--no-perf"]] {
+    for options in [&[][..], &["--contained"]] {
         let (status, records) = Run::whole(
             options,
             &words(&["sh", "-c", "cat /dev/null; exit 0"]),
@@ -191,7 +193,7 @@ fn every_call() {
 }
 
 fn threads() {
-    for options in [&["--no-filter"][..], &["--no-perf", "--no-filter"]] {
+    for options in [&["--no-filter"][..], &["--contained", "--no-filter"]] {
         let wanted = format!("{OPENAT} Fork Exit NewTask");
         let (status, records) = Run::whole(options, &program(&["threads", "4", "100"]), &wanted);
         assert!(status.success());
@@ -298,7 +300,7 @@ fn processes(options: &[&str]) {
 }
 
 fn exec_in_thread() {
-    for options in [&["--no-filter"][..], &["--no-perf"]] {
+    for options in [&["--no-filter"][..], &["--contained"]] {
         let mut run = Run::start(
             options,
             &program(&["exec-in-thread"]),
@@ -338,7 +340,7 @@ fn exec_in_thread() {
 }
 
 fn names() {
-    for options in [&[][..], &["--no-perf"]] {
+    for options in [&[][..], &["--contained"]] {
         let (_, records) = Run::whole(options, &program(&["name", "another"]), "Rename Exit");
         let last = records.iter().rev().find_map(|r| match r.what {
             What::Rename { newcomm, .. } => Some(newcomm),
@@ -351,7 +353,7 @@ fn names() {
 }
 
 fn switches() {
-    let mut run = Run::start(&["--no-perf"], &words(&["true"]), "Switch");
+    let mut run = Run::start(&["--contained"], &words(&["true"]), "Switch");
     assert!(
         run.notes.iter().any(|n| n.contains("switches")),
         "{:?}",

@@ -112,7 +112,7 @@ fn storm() {
     // forks all the while; the command must not notice
     let script =
         "i=0; while [ $i -lt 300 ]; do (exit 0) || exit 1; i=$((i+1)); done; echo $i; exit 8";
-    for options in [&[][..], &["--no-perf"]] {
+    for options in [&[][..], &["--contained"]] {
         let mut run = Run::start(options, &words(&["sh", "-c", script]), "");
         for wanted in ["raw", "", "Fork Exit Free", OPENAT, "Exec", ""]
             .iter()
@@ -132,14 +132,14 @@ fn filter() {
         .collect();
     for (options, wanted, filtered) in [
         (&[][..], OPENAT, true),
-        (&["--no-perf"], OPENAT, true),
+        (&["--contained"], OPENAT, true),
         (&["--no-filter"], OPENAT, false),
         (&[], "raw", false),
     ] {
         let mut run = Run::start(options, &program(&["calls", "5000", "100"]), wanted);
         let said = run.rest();
         assert!(run.end().success());
-        let before = if options.contains(&"--no-perf") || filtered {
+        let before = if options.contains(&"--contained") || filtered {
             "Seccomp: 2"
         } else {
             "Seccomp: 0"

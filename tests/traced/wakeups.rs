@@ -209,7 +209,7 @@ fn switched_on_and_off() {
 }
 
 fn refused() {
-    for options in [&["--no-perf"][..], &["--no-machine"]] {
+    for options in [&["--contained"][..], &["--no-machine"]] {
         let mut run = Run::start(
             options,
             &words(&["sh", "-c", "read x; (:)"]),
