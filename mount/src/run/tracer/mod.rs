@@ -1,7 +1,8 @@
 //! The tracer: the command's parent, and what looks at it.
 //!
-//! It has one thread and sleeps in one place, ppoll(2): with SIGCHLD let in only there, a stop, a frame of the daemon and a ring
-//! that is half full all end the sleep, and none is missed. It never waits for one task in particular.
+//! It has one thread, but for those that close events of perf, which takes the kernel long, and sleeps in one place, ppoll(2): with
+//! SIGCHLD let in only there, a stop, a frame of the daemon and a ring that is half full all end the sleep, and none is missed. It
+//! never waits for one task in particular.
 //!
 //! Source: ptrace(2), wait(2), prctl(2) (PR_SET_CHILD_SUBREAPER: whoever loses his parents stays below us), ppoll(2).
 
