@@ -187,7 +187,7 @@ fn switched_on_and_off() {
                 .any(|r| format!("{:?}", r.what.kind()) == **word)
         };
         let words: Vec<&str> = wanted.split(' ').collect();
-        assert!(words.iter().all(|w| of_kinds(&w)), "{wanted}: {records:?}");
+        assert!(words.iter().all(of_kinds), "{wanted}: {records:?}");
         let new = records
             .iter()
             .filter(|r| matches!(r.what, What::WakeupNew { .. }));

@@ -35,7 +35,11 @@ pub enum Records {
 }
 
 /// Pages of a ring, tried from the left: an ordinary user may lock so much memory only.
-const PAGES: [usize; 6] = [128, 64, 32, 16, 8, 4];
+const PAGES: [usize; 8] = [512, 256, 128, 64, 32, 16, 8, 4];
+/// The most of them. All tasks of the machine write more, until we come to read it, than some; so many together are enough.
+const MOST: usize = 128;
+const MOST_FOR_ALL: usize = 512;
+const MOST_TOGETHER: usize = 16384;
 
 /// struct perf_event_attr, up to `aux_watermark` (PERF_ATTR_SIZE_VER5).
 #[repr(C)]
@@ -259,8 +263,13 @@ impl Perf {
     fn make_rings(&mut self, tid: i32) -> io::Result<()> {
         // SAFETY: no memory is involved
         let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
+        let most = match self.records {
+            Records::Tasks { .. } => MOST,
+            Records::Machine(_) => (MOST_TOGETHER / cpus.max(1) as usize).clamp(MOST, MOST_FOR_ALL),
+        };
+        let pages = &PAGES[PAGES.partition_point(|pages| *pages > most)..];
         for cpu in 0..cpus as i32 {
-            let made = Ring::largest(&PAGES, |bytes| {
+            let made = Ring::largest(pages, |bytes| {
                 self.attr.wakeup = (bytes / 2) as u32;
                 open(&self.attr, tid, cpu, -1)
             });

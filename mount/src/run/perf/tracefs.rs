@@ -4,15 +4,13 @@
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statfs::{TRACEFS_MAGIC, fstatfs};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Where it is mounted if it is.
 const MOUNTED: &str = "/sys/kernel/tracing";
-/// TRACEFS_MAGIC (linux/magic.h).
-const MAGIC: i64 = 0x7472_6163;
 
 /// Its directory.
 pub struct Tracefs(OwnedFd);
@@ -29,7 +27,7 @@ impl Tracefs {
     fn mounted() -> io::Result<Tracefs> {
         let dir: OwnedFd = File::open(MOUNTED)?.into();
         match fstatfs(&dir)?.filesystem_type() {
-            FsType(magic) if i64::from(magic) == MAGIC => Ok(Tracefs(dir)),
+            TRACEFS_MAGIC => Ok(Tracefs(dir)),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
