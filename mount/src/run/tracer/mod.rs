@@ -363,14 +363,15 @@ impl Tracer {
             }
         }
         self.looked_at_rings = time;
-        self.look_again_after = match self.queue.is_empty() {
-            true => (self.look_again_after * 2).min(RING_LOOK_IDLE),
-            false => RING_LOOK,
-        };
         self.waiting_since = None;
         let until = if with_perf { time } else { u64::MAX };
         self.queue
             .tell(until, with_perf, &self.plan.wants, &mut self.records);
+        // what others do is no reason to look more often
+        self.look_again_after = match self.records.is_empty() {
+            true => (self.look_again_after * 2).min(RING_LOOK_IDLE),
+            false => RING_LOOK,
+        };
         if !self.queue.is_empty() {
             self.waiting_since = Some(time);
         }
