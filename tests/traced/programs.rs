@@ -93,23 +93,20 @@ fn name(name: &str) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-/// A thread `reader` of nice 5, on one CPU, reads byte by byte what the first thread writes, each when the reader sleeps. Prints the
-/// reader's number and how often it has slept.
+/// A thread `reader` of nice 5 reads byte by byte what the first thread writes, each when the reader sleeps, both on one CPU. Prints
+/// the reader's number and how often it has slept.
 fn pipe(bytes: u64, cpu: u64) {
     use std::io::{Read, Write};
+    let mut set = nix::sched::CpuSet::new();
+    set.set(cpu as usize).expect("a CPU");
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set).expect("sched_setaffinity");
     let (mut from, mut to) = std::io::pipe().expect("a pipe");
     let (tell, told) = std::sync::mpsc::channel();
     let reader = std::thread::Builder::new().name("reader".into());
     let reader = reader.spawn(move || {
-        // SAFETY: plain numbers, a set and a structure that live as long as the calls
+        // SAFETY: plain numbers and a structure that lives as long as the call
         unsafe {
             let tid = libc::gettid();
-            let mut set: libc::cpu_set_t = std::mem::zeroed();
-            libc::CPU_SET(cpu as usize, &mut set);
-            assert_eq!(
-                libc::sched_setaffinity(0, size_of_val(&set), &raw const set),
-                0
-            );
             assert_eq!(libc::setpriority(libc::PRIO_PROCESS, 0, 5), 0);
             tell.send(tid).expect("somebody listens");
             for _ in 0..bytes {

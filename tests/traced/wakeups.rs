@@ -23,7 +23,7 @@ fn visible() -> bool {
     true
 }
 
-/// A CPU on which we may run.
+/// The first CPU on which we may run: not every kernel tells what the idle tasks of others do.
 fn cpu() -> usize {
     let me = nix::unistd::Pid::from_raw(0);
     let set = nix::sched::sched_getaffinity(me).expect("a set of CPUs");
