@@ -25,6 +25,7 @@ pub enum Mode {
     /// It is in a group stop until SIGCONT.
     Listening,
 }
+use utracefs::base::memory;
 
 /// A task that we are attached to.
 pub struct Tracee {
@@ -398,7 +399,7 @@ fn clone_flags(tid: i32) -> (Option<u64>, Option<u64>) {
         (libc::SYS_clone3, _) => {
             // the first member of its structure
             let mut flags = [0; 8];
-            let got = sys::read_memory(tid, &mut [(first, &mut flags)]);
+            let got = memory::read_parts(tid, &mut [(first, &mut flags)]);
             (got == 8).then(|| u64::from_ne_bytes(flags))
         }
         _ => None,
