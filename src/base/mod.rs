@@ -8,6 +8,8 @@ mod fork;
 #[cfg(feature = "std")]
 mod membarrier;
 #[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+pub mod memory;
+#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
 pub mod objects;
 pub mod parse;
 pub mod patch;

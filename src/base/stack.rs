@@ -2,7 +2,7 @@
 //!
 //! For probes: taken in signal handlers, too, without allocating or waiting. The frames are found by the unwind tables of
 //! the objects that were loaded at the last [`prepare`], where these say nothing by frame pointers. The stack's words are read
-//! by process_vm_readv(2): tables that are wrong make a stack that is short or wrong, not a fault. A green task's stack is
+//! through the kernel: tables that are wrong make a stack that is short or wrong, not a fault. A green task's stack is
 //! that task's own, down to where it was switched to.
 
 #[cfg(all(feature = "std", target_os = "linux", target_arch = "x86_64"))]

@@ -15,6 +15,16 @@ traced() { # traced OPTIONS...
     grep -q 'sys_openat(.* "/etc/hostname", ' "$work/trace"
     grep -q 'sched_process_exec: filename=.*/cat ' "$work/trace"
 }
+# what the daemon reads through the kernel: its own stacks, and the texts that children hand to system calls
+stacks() {
+    run -- sh -c "cd $T && echo 1 >options/stacktrace && echo 1 >events/sched/sched_switch/enable && head -n 60 trace_pipe" >"$work/trace"
+    grep -q '^ => ' "$work/trace"
+}
+childrens_paths() {
+    run -- sh -c "cd $T && echo 1 >events/syscalls/sys_enter_execve/enable && utracefs workload run process --ops 8 && cat trace" >"$work/trace"
+    grep -q 'sys_execve(filename: 0x[0-9a-f]* "/' "$work/trace"
+    ! grep -F '(fault)' "$work/trace"
+}
 both_places() {
     prints "nop nop same" run -- sh -c "cd $T; d=/sys/kernel/debug/tracing
         [ \$(stat -c %d:%i .) = \$(stat -c %d:%i \$d) ] && same=same

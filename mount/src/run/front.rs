@@ -20,8 +20,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// The signals that this process waits for instead of being ended or stopped by them.
-pub const WATCHED: [Signal; 12] = [
+pub const WATCHED: [Signal; 13] = [
     Signal::SIGCHLD,
+    Signal::SIGCONT,
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -77,7 +78,6 @@ impl Front {
     }
 
     fn take(&mut self, news: Vec<News>) -> Option<ExitStatus> {
-        let mut stopped = false;
         for one in news {
             match one {
                 News::Started(pid) => {
@@ -87,14 +87,9 @@ impl Front {
                         let _ = kill(command, signal);
                     }
                 }
-                News::Stopped => stopped = true,
-                News::Continued => stopped = false,
                 News::Say(text) => eprintln!("utracefs: {text}"),
                 News::Ended(status) => return Some(ExitStatus::from_raw(status)),
             }
-        }
-        if stopped {
-            self.stop_too();
         }
         None
     }
@@ -104,6 +99,12 @@ impl Front {
             let Ok(signal) = Signal::try_from(s.ssi_signo as i32) else {
                 continue;
             };
+            if signal == Signal::SIGCONT {
+                if s.ssi_pid != self.tracer.as_raw() as u32 {
+                    self.go_on();
+                }
+                continue;
+            }
             // SI_USER and its like are negative or zero; the terminal's signals come from the kernel
             let by = self.command.map_or(0, |c| c.as_raw() as u32);
             let sent = s.ssi_code <= 0 && s.ssi_pid != by;
@@ -120,21 +121,16 @@ impl Front {
         }
     }
 
-    /// Stops this process as the command has stopped. Woken by the shell, it wakes the command if that has not heard of it, being
-    /// in a process group of its own.
-    fn stop_too(&self) {
-        let Some(command) = self.command else { return };
-        // it may have gone on meanwhile; if it does so from here on, the tracer wakes us
-        if !is_stopped(command) {
-            return;
-        }
-        let _ = kill(getpid(), Signal::SIGSTOP);
-        // in our group it has heard what has woken us; a second SIGCONT could undo a stop that came since
-        if let Ok(group) = getpgid(Some(command))
+    /// Woken by the shell: wakes the command if that has not heard of it, being in a process group of its own. In our group it has, and
+    /// a second SIGCONT could undo a stop that came since. If there was one the tracer stops us again.
+    fn go_on(&self) {
+        if let Some(command) = self.command
+            && let Ok(group) = getpgid(Some(command))
             && group != getpgrp()
         {
             let _ = killpg(group, Signal::SIGCONT);
         }
+        let _ = kill(self.tracer, Signal::SIGCHLD);
     }
 
     /// The tracer has been killed: the command is our child now. None: it has not come to a command.
@@ -149,7 +145,9 @@ impl Front {
                 Ok(WaitStatus::Signaled(p, signal, _)) if p == command => {
                     return Some(ExitStatus::from_raw(signal as i32));
                 }
-                Ok(WaitStatus::Stopped(p, _)) if p == command => self.stop_too(),
+                Ok(WaitStatus::Stopped(p, _)) if p == command => {
+                    let _ = kill(getpid(), Signal::SIGSTOP);
+                }
                 Ok(WaitStatus::Exited(p, _) | WaitStatus::Signaled(p, ..)) if p == self.tracer => {
                     said = true;
                     eprintln!(
@@ -171,13 +169,6 @@ impl Front {
             }
         }
     }
-}
-
-fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let end = stat.iter().rposition(|b| *b == b')');
-    let state = end.and_then(|end| stat.get(end + 2));
-    matches!(state, Some(b'T' | b't'))
 }
 
 /// Ends this process as the command has ended, so that the caller sees the same. Without a core of its own.

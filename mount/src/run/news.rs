@@ -9,10 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub enum News {
     /// The command's process.
     Started(i32),
-    /// It has stopped.
-    Stopped,
-    /// It goes on.
-    Continued,
     /// It has ended, with this wait status.
     Ended(i32),
     /// Something for the user.
@@ -23,8 +19,6 @@ impl News {
     fn line(&self) -> String {
         match self {
             News::Started(pid) => format!("started {pid}\n"),
-            News::Stopped => "stopped\n".into(),
-            News::Continued => "continued\n".into(),
             News::Ended(status) => format!("ended {status}\n"),
             News::Say(text) => format!("say {}\n", text.replace('\n', " ")),
         }
@@ -34,8 +28,6 @@ impl News {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Some(match word {
             "started" => News::Started(rest.parse().ok()?),
-            "stopped" => News::Stopped,
-            "continued" => News::Continued,
             "ended" => News::Ended(rest.parse().ok()?),
             "say" => News::Say(rest.into()),
             _ => return None,
@@ -119,8 +111,6 @@ mod tests {
         assert_eq!(listener.hear(), Some(vec![]));
         let all = [
             News::Started(5),
-            News::Stopped,
-            News::Continued,
             News::Say("two lines".into()),
             News::Ended(-1),
         ];
@@ -128,7 +118,7 @@ mod tests {
         assert_eq!(listener.hear(), Some(all.to_vec()));
         teller.0.write_all(b"nonsense\nsay a").unwrap();
         assert_eq!(listener.hear(), Some(vec![]));
-        teller.0.write_all(b"b\nstop").unwrap();
+        teller.0.write_all(b"b\nend").unwrap();
         assert_eq!(listener.hear(), Some(vec![News::Say("ab".into())]));
         drop(teller);
         assert_eq!(listener.hear(), None);

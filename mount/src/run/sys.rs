@@ -1,10 +1,8 @@
-//! ptrace(2), wait4(2) and process_vm_readv(2), as far as the tracer uses them.
+//! ptrace(2) and wait4(2), as far as the tracer uses them.
 
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::raw::{c_int, c_long, c_uint};
-use std::os::unix::fs::FileExt;
 
 /// A ptrace request: libc's headers do not agree on the type.
 pub type Request = c_uint;
@@ -191,77 +189,6 @@ pub fn wait_any() -> Waited {
     }
 }
 
-/// Reads from another process: into `parts`, one after the other, from the addresses beside them. Returns how many bytes came:
-/// what follows a place that cannot be read is missing.
-pub fn read_memory(tid: i32, parts: &mut [(u64, &mut [u8])]) -> usize {
-    let mut own = [libc::iovec {
-        iov_base: std::ptr::null_mut(),
-        iov_len: 0,
-    }; 4];
-    let mut theirs = own;
-    let count = parts.len().min(own.len());
-    for (i, (address, bytes)) in parts.iter_mut().take(count).enumerate() {
-        own[i].iov_base = bytes.as_mut_ptr().cast();
-        own[i].iov_len = bytes.len();
-        theirs[i].iov_base = std::ptr::with_exposed_provenance_mut(*address as usize);
-        theirs[i].iov_len = bytes.len();
-    }
-    let n = count as libc::c_ulong;
-    // SAFETY: `own` describes the slices of `parts`, which are borrowed mutably; `theirs` are addresses of the other process
-    let got = unsafe { libc::process_vm_readv(tid, own.as_ptr(), n, theirs.as_ptr(), n, 0) };
-    usize::try_from(got).unwrap_or_else(|_| match is_refused() {
-        true => read_as_file(tid, parts).unwrap_or(0),
-        false => 0,
-    })
-}
-
-/// Whether the last call failed because it may not be made at all: containers refuse process_vm_readv(2) where they allow
-/// ptrace(2), though it may do no more.
-fn is_refused() -> bool {
-    let error = io::Error::last_os_error().raw_os_error();
-    matches!(error, Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
-}
-
-/// The same by proc(5).
-fn read_as_file(tid: i32, parts: &mut [(u64, &mut [u8])]) -> io::Result<usize> {
-    let memory = File::open(format!("/proc/{tid}/mem"))?;
-    let mut got = 0;
-    for (address, bytes) in parts {
-        let n = memory.read_at(bytes, *address).unwrap_or(0);
-        got += n;
-        if n < bytes.len() {
-            break;
-        }
-    }
-    Ok(got)
-}
-
-/// Writes into another process; whether all of it was written.
-#[cfg(target_arch = "x86_64")]
-pub fn write_memory(tid: i32, address: u64, bytes: &[u8]) -> bool {
-    let own = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    let theirs = libc::iovec {
-        iov_base: std::ptr::with_exposed_provenance_mut(address as usize),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: `own` describes `bytes`, which are only read; `theirs` is an address of the other process
-    let put = unsafe { libc::process_vm_writev(tid, &raw const own, 1, &raw const theirs, 1, 0) };
-    usize::try_from(put) == Ok(bytes.len())
-        || put < 0 && is_refused() && write_as_file(tid, address, bytes).is_ok()
-}
-
-/// The same by proc(5).
-#[cfg(target_arch = "x86_64")]
-fn write_as_file(tid: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
-    let memory = File::options()
-        .write(true)
-        .open(format!("/proc/{tid}/mem"))?;
-    memory.write_all_at(bytes, address)
-}
-
 /// Sends a signal; whether there was somebody to send it to (0: only looks).
 pub fn kill(pid: i32, signal: c_int) -> bool {
     // SAFETY: no memory is involved
@@ -271,6 +198,14 @@ pub fn kill(pid: i32, signal: c_int) -> bool {
 /// Whether no task has this number, not even one that nobody has waited for.
 pub fn is_gone(pid: i32) -> bool {
     !kill(pid, 0) && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+}
+
+/// Whether a task stands still, stopped by a signal or for its tracer.
+pub fn is_stopped(tid: i32) -> bool {
+    let stat = std::fs::read(format!("/proc/{tid}/stat")).unwrap_or_default();
+    let end = stat.iter().rposition(|b| *b == b')');
+    let state = end.and_then(|end| stat.get(end + 2));
+    matches!(state, Some(b'T' | b't'))
 }
 
 /// CLOCK_MONOTONIC in ns.

@@ -12,6 +12,7 @@ use framehop::{
     ExplicitModuleSectionInfo, FrameAddress, Module, MustNotAllocateDuringUnwind, Unwinder,
 };
 
+use crate::base::memory::read_own as read;
 use crate::base::objects::{self, Loaded, Version};
 use crate::base::sync::{AtomicBool, AtomicPtr, Mutex, Ordering};
 use crate::base::{cpu, rcu};
@@ -165,21 +166,6 @@ fn frames(object: &Loaded) -> Option<Range<u64>> {
 fn copy(range: &Range<u64>) -> Option<Arc<[u8]>> {
     let mut bytes: Vec<u8> = vec![0; (range.end - range.start).try_into().ok()?];
     (read(range.start, &mut bytes) == bytes.len()).then(|| bytes.into())
-}
-
-/// Copies memory of this process, as much from `address` on as is there.
-fn read(address: u64, to: &mut [u8]) -> usize {
-    let local = libc::iovec {
-        iov_base: to.as_mut_ptr().cast(),
-        iov_len: to.len(),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut libc::c_void,
-        iov_len: to.len(),
-    };
-    // SAFETY: `local` is all of `to`; the kernel looks after `remote`
-    let n = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
-    n.try_into().unwrap_or(0)
 }
 
 impl Piece {

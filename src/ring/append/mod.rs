@@ -41,6 +41,13 @@ use crate::base::{clock, cpu, rcu};
 
 /// When a record happened: what the time stamp counter said.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "std"),
+    expect(
+        dead_code,
+        reason = "read by sequences, which the standard library's threads have"
+    )
+)]
 pub struct Moment(u64);
 
 impl Moment {

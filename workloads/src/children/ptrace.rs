@@ -2,6 +2,8 @@
 
 use std::io;
 
+use utracefs::base::memory;
+
 use libc::{c_int, c_long};
 
 /// What a system-call stop says.
@@ -98,21 +100,6 @@ pub(super) fn call(pid: i32) -> Option<Call> {
     }
 }
 
-/// Reads a stopped child's memory; as much as there is of it.
-pub(super) fn read(pid: i32, address: u64, into: &mut [u8]) -> usize {
-    let local = libc::iovec {
-        iov_base: into.as_mut_ptr().cast(),
-        iov_len: into.len(),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut _,
-        iov_len: into.len(),
-    };
-    // SAFETY: the local vector is `into`; addresses of another process are checked by the kernel.
-    let len = unsafe { libc::process_vm_readv(pid, &local, 1, &remote, 1, 0) };
-    usize::try_from(len).unwrap_or(0)
-}
-
 /// The text at an address, without its NUL; cut where the memory ends, or after a path's greatest length. Where there is
 /// no memory, what the kernel's own events say then.
 pub(super) fn read_text(pid: i32, address: u64) -> Vec<u8> {
@@ -123,7 +110,7 @@ pub(super) fn read_text(pid: i32, address: u64) -> Vec<u8> {
         // not across a page's end: behind it there may be nothing
         let mut part = [0; 256];
         let room = (PAGE - from % PAGE).min(part.len() as u64) as usize;
-        let len = read(pid, from, &mut part[..room]);
+        let len = memory::read(pid, from, &mut part[..room]);
         if let Some(nul) = part[..len].iter().position(|byte| *byte == 0) {
             text.extend_from_slice(&part[..nul]);
             break;

@@ -12,6 +12,7 @@ use crate::events::syscalls;
 use crate::events::task::trace_task_rename;
 use crate::figures::call_is_back;
 use crate::subject::Known;
+use utracefs::base::memory;
 
 /// A stop for a system call (`PTRACE_O_TRACESYSGOOD`).
 const AT_CALL: i32 = libc::SIGTRAP | 0x80;
@@ -92,7 +93,7 @@ impl Member {
             libc::SYS_execveat => self.filename = ptrace::read_text(pid, args[1]),
             libc::SYS_rt_sigaction if args[1] != 0 => {
                 let mut words = [0; 16];
-                if ptrace::read(pid, args[1], &mut words) == words.len() {
+                if memory::read(pid, args[1], &mut words) == words.len() {
                     let word = |at: usize| {
                         u64::from_ne_bytes(words[at..at + 8].try_into().unwrap_or_default())
                     };
@@ -284,7 +285,7 @@ fn clone_flags(pid: i32, nr: i64, args: &[u64; 6]) -> u64 {
         libc::SYS_clone => args[0] & !END_SIGNAL,
         libc::SYS_clone3 => {
             let mut flags = [0; 8];
-            ptrace::read(pid, args[0], &mut flags);
+            memory::read(pid, args[0], &mut flags);
             u64::from_ne_bytes(flags)
         }
         _ => 0,

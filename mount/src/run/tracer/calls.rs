@@ -31,6 +31,7 @@ pub struct Call {
     /// The signal that it sends.
     pub sending: Option<Sending>,
 }
+use utracefs::base::memory;
 
 /// Which arguments of each call are paths, a bit each: as their events have it.
 pub struct Paths([u8; CALLS]);
@@ -219,8 +220,10 @@ impl Tracer {
         let address = args[usize::from(first)];
         let room = to_page_end(address).min(MAX_TEXT);
         let got = match at_cpu {
-            Some(at) => sys::read_memory(tid, &mut [(at, &mut cpu), (address, &mut text[..room])]),
-            None => 4 + sys::read_memory(tid, &mut [(address, &mut text[..room])]),
+            Some(at) => {
+                memory::read_parts(tid, &mut [(at, &mut cpu), (address, &mut text[..room])])
+            }
+            None => 4 + memory::read_parts(tid, &mut [(address, &mut text[..room])]),
         };
         let cpu = match at_cpu {
             Some(_) if got >= 4 => cpu_number(cpu),
@@ -260,7 +263,7 @@ impl Tracer {
             let next = address.checked_add(have as u64)?;
             let room = to_page_end(next).min(MAX_TEXT - have);
             text.resize(have + room, 0);
-            let got = sys::read_memory(tid, &mut [(next, &mut text[have..])]);
+            let got = memory::read_parts(tid, &mut [(next, &mut text[have..])]);
             if got == 0 {
                 return None;
             }
@@ -292,7 +295,7 @@ impl Tracer {
         }
         let mut cpu = [0; 4];
         let at = self.cpu_address(tid);
-        let got = at.map(|at| sys::read_memory(tid, &mut [(at, &mut cpu)]));
+        let got = at.map(|at| memory::read_parts(tid, &mut [(at, &mut cpu)]));
         if got == Some(4) {
             return cpu_number(cpu);
         }

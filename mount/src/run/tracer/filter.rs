@@ -13,6 +13,7 @@ use super::super::wire::Calls;
 use super::stops::{Mode, Tracee};
 use super::{Settings, Tracer};
 use std::rc::Rc;
+use utracefs::base::memory;
 
 /// After so many stops for nothing the filter is cheaper.
 const PATIENCE: u32 = 200;
@@ -119,7 +120,7 @@ impl Tracer {
         };
         // the instruction that it comes from is made again, if it is one of this machine's own
         let mut instruction = [0; 2];
-        sys::read_memory(tid, &mut [(regs.rip.wrapping_sub(2), &mut instruction)]);
+        memory::read_parts(tid, &mut [(regs.rip.wrapping_sub(2), &mut instruction)]);
         if regs.cs != 0x33 || instruction != [0x0f, 0x05] {
             return false;
         }
@@ -232,7 +233,7 @@ impl Tracer {
             Step::Map => {
                 injection.page = result as u64;
                 let image = image(&injection.calls, injection.page);
-                match sys::write_memory(tid, injection.page, &image) {
+                match memory::write(tid, injection.page, &image) {
                     true => Step::Filter,
                     false => after_page,
                 }

@@ -202,8 +202,12 @@ impl Tracer {
             if !self.link.as_ref().is_some_and(Link::is_full) {
                 more = match self.reap(STOPS_AT_ONCE) {
                     Waited::NoChild => break,
-                    last => last != Waited::Nobody,
+                    Waited::Nobody => false,
+                    Waited::Status(..) => true,
                 };
+                if !more {
+                    self.front_stops();
+                }
             }
             self.adopt_early();
             self.report(false);

@@ -25,6 +25,7 @@ pub struct Sending {
     /// Told already for these.
     told: Vec<i32>,
 }
+use utracefs::base::memory;
 
 impl Sending {
     /// The signal of a call, by its number and arguments; None: it only asks whether it could.
@@ -55,7 +56,7 @@ impl Sending {
 /// `si_code` of a siginfo_t in a task's memory.
 fn code_at(tid: i32, address: u64) -> i32 {
     let mut code = [0; 4];
-    let got = sys::read_memory(tid, &mut [(address.wrapping_add(8), &mut code)]);
+    let got = memory::read_parts(tid, &mut [(address.wrapping_add(8), &mut code)]);
     if got == 4 {
         i32::from_ne_bytes(code)
     } else {

@@ -25,6 +25,7 @@ pub enum Mode {
     /// It is in a group stop until SIGCONT.
     Listening,
 }
+use utracefs::base::memory;
 
 /// A task that we are attached to.
 pub struct Tracee {
@@ -76,12 +77,8 @@ impl Tracer {
     /// A task has changed state.
     pub(super) fn on_status(&mut self, tid: i32, status: c_int) {
         if libc::WIFCONTINUED(status) {
-            if tid == self.command && self.command_stopped {
-                self.command_stopped = false;
-                self.teller.tell(&News::Continued);
-                if getppid() == self.front {
-                    sys::kill(self.front.as_raw(), libc::SIGCONT);
-                }
+            if tid == self.command {
+                self.front_goes_on();
             }
             return;
         }
@@ -100,9 +97,26 @@ impl Tracer {
     }
 
     fn command_stops(&mut self, tid: i32) {
-        if tid == self.command {
-            self.command_stopped = true;
-            self.teller.tell(&News::Stopped);
+        self.command_stopped |= tid == self.command;
+    }
+
+    /// Nothing more is known of the command: if it has stopped the front has to be stopped, too, for the shell to see. It does not do
+    /// so itself: it could have been woken before it came to it, as the shell may wake the job when another process of it
+    /// has stopped. The front has us look again when somebody has woken it.
+    pub(super) fn front_stops(&self) {
+        let front = self.front.as_raw();
+        if self.command_stopped
+            && getppid() == self.front
+            && sys::is_stopped(self.command)
+            && !sys::is_stopped(front)
+        {
+            sys::kill(front, libc::SIGSTOP);
+        }
+    }
+
+    fn front_goes_on(&mut self) {
+        if std::mem::take(&mut self.command_stopped) && getppid() == self.front {
+            sys::kill(self.front.as_raw(), libc::SIGCONT);
         }
     }
 
@@ -125,6 +139,7 @@ impl Tracer {
                 link.push_all(super::LAST_WORD);
             }
             self.teller.tell(&News::Ended(status));
+            self.front_goes_on();
         }
     }
 
@@ -400,7 +415,7 @@ fn clone_flags(tid: i32) -> (Option<u64>, Option<u64>) {
         (libc::SYS_clone3, _) => {
             // the first member of its structure
             let mut flags = [0; 8];
-            let got = sys::read_memory(tid, &mut [(first, &mut flags)]);
+            let got = memory::read_parts(tid, &mut [(first, &mut flags)]);
             (got == 8).then(|| u64::from_ne_bytes(flags))
         }
         _ => None,
