@@ -51,12 +51,12 @@ seen ' sh-[0-9]+ .*: sys_openat\(dfd: 0xffffff9c, filename: 0x[0-9a-f]+ "/etc/pa
 seen 'sys_openat -> 0xfffffffffffffffe'
 seen 'sched_process_fork: comm=sh pid=[0-9]+ child_comm=sh child_pid=[0-9]+'
 seen 'sched_process_exec: filename=/bin/true pid='
-seen 'sched_process_exit: comm=true pid=[0-9]+ prio=120 group_dead=true'
+seen 'sched_process_exit: comm=true pid=[0-9]+ prio=1[0-9]+ group_dead=true'
 seen 'signal_deliver: sig=10 errno=0 code=0 '
 if grep -q 'switches are not visible' "$W/said"; then
     echo "without switches: $(cat "$W/said")"
 else
-    seen 'sched_switch: prev_comm=sleep prev_pid=[0-9]+ prev_prio=120 prev_state=S\|D ==> next_comm=<...> next_pid=-1 next_prio=-1'
+    seen 'sched_switch: prev_comm=sleep prev_pid=[0-9]+ prev_prio=1[0-9]+ prev_state=S\|D ==> next_comm=<...> next_pid=-1 next_prio=-1'
     seen ' <\.\.\.>--1 .*sched_switch: prev_comm=<...> prev_pid=-1 .* ==> next_comm=sleep next_pid='
 fi
 
