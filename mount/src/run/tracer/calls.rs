@@ -10,6 +10,9 @@ use super::{Fact, Item, Tracer};
 use crate::proc;
 use utracefs::event::declare::{Class, section};
 
+/// Bytes of a text that are read at first: most paths are shorter.
+const AT_FIRST: usize = 256;
+
 /// AUDIT_ARCH_… of this machine's own calls.
 #[cfg(target_arch = "x86_64")]
 const OWN_ARCH: u32 = 0xc000_003e;
@@ -216,9 +219,9 @@ impl Tracer {
             return (self.cpu_of(tid), Vec::new());
         };
         // the CPU and the first path at once
-        let (mut cpu, mut text) = ([0; 4], vec![0; MAX_TEXT]);
+        let (mut cpu, mut text) = ([0; 4], [0; AT_FIRST]);
         let address = args[usize::from(first)];
-        let room = to_page_end(address).min(MAX_TEXT);
+        let room = to_page_end(address).min(AT_FIRST);
         let got = match at_cpu {
             Some(at) => {
                 memory::read_parts(tid, &mut [(at, &mut cpu), (address, &mut text[..room])])
@@ -229,46 +232,17 @@ impl Tracer {
             Some(_) if got >= 4 => cpu_number(cpu),
             _ => self.cpu_of(tid),
         };
-        text.truncate(got.saturating_sub(4));
+        let text = rest_of_text(tid, address, &text[..got.saturating_sub(4)]);
         let mut texts = vec![Path {
             arg: first,
-            text: self
-                .rest_of_text(tid, address, text)
-                .unwrap_or_else(|| b"(fault)".to_vec()),
+            text: text.unwrap_or_else(|| b"(fault)".to_vec()),
         }];
         for arg in others {
-            let text = self.text_at(tid, args[usize::from(*arg)]);
+            let text = text_at(tid, args[usize::from(*arg)]);
             let text = text.unwrap_or_else(|| b"(fault)".to_vec());
             texts.push(Path { arg: *arg, text });
         }
         (cpu, texts)
-    }
-
-    /// The text at an address of a task; None: it cannot be read.
-    pub(super) fn text_at(&self, tid: i32, address: u64) -> Option<Vec<u8>> {
-        self.rest_of_text(tid, address, Vec::new())
-    }
-
-    fn rest_of_text(&self, tid: i32, address: u64, mut text: Vec<u8>) -> Option<Vec<u8>> {
-        loop {
-            if let Some(end) = text.iter().position(|b| *b == 0) {
-                text.truncate(end);
-                return Some(text);
-            }
-            let have = text.len();
-            if have >= MAX_TEXT - 1 {
-                text.truncate(MAX_TEXT - 1);
-                return Some(text);
-            }
-            let next = address.checked_add(have as u64)?;
-            let room = to_page_end(next).min(MAX_TEXT - have);
-            text.resize(have + room, 0);
-            let got = memory::read_parts(tid, &mut [(next, &mut text[have..])]);
-            if got == 0 {
-                return None;
-            }
-            text.truncate(have + got);
-        }
     }
 
     /// Whether perf tells when and where a task has come to stand still.
@@ -318,6 +292,39 @@ impl Tracer {
             fact,
         });
     }
+}
+
+/// The text at an address of a task; None: it cannot be read.
+pub(super) fn text_at(tid: i32, address: u64) -> Option<Vec<u8>> {
+    rest_of_text(tid, address, &[])
+}
+
+/// The same, of which this has been read. What is returned takes no more memory than it needs: it may wait long.
+fn rest_of_text(tid: i32, address: u64, begun: &[u8]) -> Option<Vec<u8>> {
+    let nul = |text: &[u8]| text.iter().position(|b| *b == 0);
+    if let Some(end) = nul(begun) {
+        return Some(begun[..end].to_vec());
+    }
+    let mut text = begun.to_vec();
+    while text.len() < MAX_TEXT - 1 {
+        let have = text.len();
+        let next = address.checked_add(have as u64)?;
+        let most = if have == 0 { AT_FIRST } else { MAX_TEXT - have };
+        let room = to_page_end(next).min(most);
+        text.resize(have + room, 0);
+        let got = memory::read_parts(tid, &mut [(next, &mut text[have..])]);
+        if got == 0 {
+            return None;
+        }
+        text.truncate(have + got);
+        if let Some(end) = nul(&text[have..]) {
+            text.truncate(have + end);
+            break;
+        }
+    }
+    text.truncate(MAX_TEXT - 1);
+    text.shrink_to_fit();
+    Some(text)
 }
 
 fn to_page_end(address: u64) -> usize {

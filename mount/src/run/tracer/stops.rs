@@ -292,7 +292,7 @@ impl Tracer {
             tracee.silent = false;
         }
         const AT_EXECFN: u64 = 31;
-        let filename = proc::aux(tid, AT_EXECFN).and_then(|at| self.text_at(tid, at));
+        let filename = proc::aux(tid, AT_EXECFN).and_then(|at| super::calls::text_at(tid, at));
         let filename = filename.unwrap_or_else(|| b"<...>".to_vec());
         let cpu = self.cpu_of(tid);
         let comm = match self.perf {
