@@ -271,7 +271,7 @@ fn synchronize_under_fire() {
     }
     let _alone = alone();
     change(true, busy, ptr::null());
-    thread::scope(|s| {
+    let longest = thread::scope(|s| {
         for _ in 0..3 {
             s.spawn(|| {
                 while !STOP.load(Relaxed) {
@@ -279,15 +279,18 @@ fn synchronize_under_fire() {
                 }
             });
         }
-        let begin = Instant::now();
-        for _ in 0..200 {
+        let one = |_| {
+            let begin = Instant::now();
             rcu::synchronize().expect("not in a section");
-        }
-        let each = begin.elapsed() / 200;
+            begin.elapsed()
+        };
+        let longest = (0..100).map(one).max();
         STOP.store(true, SeqCst);
-        assert!(each < Duration::from_millis(100), "{each:?}");
+        longest
     });
     change(false, busy, ptr::null());
+    // it may wait for each of them to be given a CPU again, and the machine may be busy with others
+    assert!(longest < Some(Duration::from_secs(5)), "{longest:?}");
 }
 
 /// Without membarrier(2), as in some containers: readers use fences, and pages are replaced.
