@@ -88,11 +88,12 @@ impl Buffer {
                 Want::FullPage => 1,
                 Want::Percent(percent) => self.pages_to(cpu, percent),
             };
-            // the least, so that who waits for less is not kept waiting
-            slot.pages.fetch_min(
-                more.clamp(1, u64::from(u32::MAX - 1)) as u32,
-                Ordering::SeqCst,
-            );
+            let more = more.clamp(1, u64::from(u32::MAX - 1)) as u32;
+            // the least, so that who waits for less is not kept waiting; 0 is nobody any more: the bell has rung for it
+            let least = |now: u32| Some(if now == 0 { more } else { now.min(more) });
+            let _ = slot
+                .pages
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, least);
         }
     }
 
