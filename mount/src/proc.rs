@@ -5,6 +5,8 @@ use std::fs;
 /// What /proc/TID/stat tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stat {
+    /// A letter: R, S, D, T, t, Z, X, …
+    pub state: u8,
     /// Priority as the scheduler's events have it: 120 for nice 0.
     pub prio: i32,
     /// The CPU that it runs on or ran on last.
@@ -21,12 +23,19 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let end = text.iter().rposition(|b| *b == b')')?;
     let rest = std::str::from_utf8(&text[end + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let prio: i32 = fields.nth(15)?.parse().ok()?;
+    let state = *fields.next()?.as_bytes().first()?;
+    let prio: i32 = fields.nth(14)?.parse().ok()?;
     let cpu = fields.nth(20)?.parse().ok()?;
     Some(Stat {
+        state,
         prio: prio + 100,
         cpu,
     })
+}
+
+/// Whether a task stands still, stopped by a signal or for its tracer.
+pub fn is_stopped(tid: i32) -> bool {
+    stat(tid).is_some_and(|s| matches!(s.state, b'T' | b't'))
 }
 
 /// The name of a task, NUL-padded.
@@ -132,19 +141,19 @@ pub fn tree(root: i32) -> Vec<(i32, i32)> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Option<(i32, u32)>) {
-        let got = parse_stat(text.as_bytes()).map(|s| (s.prio, s.cpu));
+    fn check(text: &str, expected: Option<(u8, i32, u32)>) {
+        let got = parse_stat(text.as_bytes()).map(|s| (s.state, s.prio, s.cpu));
         assert_eq!(got, expected, "{text}");
     }
 
     #[test]
     fn stat_is_read() {
         let rest = "S 1 2 3 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 3 0 0";
-        check(&format!("7 (sh) {rest}\n"), Some((120, 3)));
-        check(&format!("7 (a) b (c) {rest}"), Some((120, 3)));
+        check(&format!("7 (sh) {rest}\n"), Some((b'S', 120, 3)));
+        check(&format!("7 (a) b (c) {rest}"), Some((b'S', 120, 3)));
         check(
             &format!("7 (rt) {}", rest.replace(" 20 0 1 ", " -2 0 1 ")),
-            Some((98, 3)),
+            Some((b'S', 98, 3)),
         );
         check("7 (sh) S 1 2", None);
         check("", None);

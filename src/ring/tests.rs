@@ -8,6 +8,7 @@ use super::entry::Position;
 use super::*;
 use crate::base::clock::ClockId;
 use crate::base::cpu::{self, CpuMask};
+use crate::base::sync::Ordering;
 
 /// The ways this process has.
 fn ways() -> Vec<Way> {
@@ -617,5 +618,25 @@ fn other_cpus() {
             assert_eq!(numbers, (0..300).collect::<Vec<_>>(), "{way:?}");
         }
         assert!(!buffer.append_at(Some(buffer.cpus()), None, &record));
+    }
+}
+
+/// Who announces himself when the bell has rung, and before the next page, is not forgotten.
+#[test]
+fn announced_after_the_bell() {
+    for way in ways() {
+        let buffer = buffer(way, 16, true);
+        let pages = &buffer.table.slot(0).pages;
+        buffer.announce(Some(0), Want::Percent(50));
+        let wanted = pages.load(Ordering::SeqCst);
+        assert!((1..u32::MAX).contains(&wanted), "{wanted}");
+        // the writer that rings leaves it so
+        pages.store(0, Ordering::SeqCst);
+        buffer.announce(Some(0), Want::Percent(50));
+        assert_eq!(pages.load(Ordering::SeqCst), wanted);
+        // the least of several
+        buffer.announce(Some(0), Want::FullPage);
+        buffer.announce(Some(0), Want::Percent(50));
+        assert_eq!(pages.load(Ordering::SeqCst), 1);
     }
 }

@@ -165,7 +165,7 @@ fn switched_on_and_off() {
     if !visible() {
         return;
     }
-    let command = words(&["sh", "-c", "while read x; do (:); echo done; done"]);
+    let command = words(&["sh", "-c", "while read x; do sleep 0.02; echo done; done"]);
     let mut run = Run::start(&[], &command, "");
     run.flush();
     let tracer = run.tracer_pid();

@@ -200,14 +200,6 @@ pub fn is_gone(pid: i32) -> bool {
     !kill(pid, 0) && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Whether a task stands still, stopped by a signal or for its tracer.
-pub fn is_stopped(tid: i32) -> bool {
-    let stat = std::fs::read(format!("/proc/{tid}/stat")).unwrap_or_default();
-    let end = stat.iter().rposition(|b| *b == b')');
-    let state = end.and_then(|end| stat.get(end + 2));
-    matches!(state, Some(b'T' | b't'))
-}
-
 /// CLOCK_MONOTONIC in ns.
 pub fn now() -> u64 {
     let mut t = libc::timespec {

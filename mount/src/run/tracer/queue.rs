@@ -289,41 +289,14 @@ impl Queue {
                     put(task, what);
                 }
                 if !perf {
-                    put(
-                        task,
-                        What::Fork {
-                            child: names.who(child),
-                        },
-                    );
-                    let who = names.known(child, time_ns);
-                    put(
-                        task,
-                        What::WakeupNew {
-                            who,
-                            target_cpu: -1,
-                        },
-                    );
+                    forks(names, task, child, Some(time_ns), &mut put);
                 }
             }
             Fact::Forked { child, tgid } => {
                 names.born(child, tgid, tid);
-                put(
-                    task,
-                    What::Fork {
-                        child: names.who(child),
-                    },
-                );
-                // where the machine is looked at, a tracepoint tells more
-                if !item.anyone {
-                    let who = names.known(child, time_ns);
-                    put(
-                        task,
-                        What::WakeupNew {
-                            who,
-                            target_cpu: -1,
-                        },
-                    );
-                }
+                // where the machine is looked at, a tracepoint tells more of the wake-up
+                let woken = (!item.anyone).then_some(time_ns);
+                forks(names, task, child, woken, &mut put);
             }
             Fact::Exec {
                 filename,
@@ -439,6 +412,25 @@ impl Queue {
             });
         }
         self.names.forget(tid);
+    }
+}
+
+/// A task makes another, and wakes it, if that is not told by others.
+fn forks(
+    names: &mut Names,
+    task: Who,
+    child: i32,
+    woken: Option<u64>,
+    put: &mut impl FnMut(Who, What),
+) {
+    let made = names.who(child);
+    put(task, What::Fork { child: made });
+    if let Some(time_ns) = woken {
+        let what = What::WakeupNew {
+            who: names.known(child, time_ns),
+            target_cpu: -1,
+        };
+        put(task, what);
     }
 }
 

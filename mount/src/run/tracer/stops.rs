@@ -107,8 +107,8 @@ impl Tracer {
         let front = self.front.as_raw();
         if self.command_stopped
             && getppid() == self.front
-            && sys::is_stopped(self.command)
-            && !sys::is_stopped(front)
+            && proc::is_stopped(self.command)
+            && !proc::is_stopped(front)
         {
             sys::kill(front, libc::SIGSTOP);
         }
