@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::task::{DEFAULT_PRIO, Green, MAX_RT_PRIO};
+use super::task::{DEFAULT_PRIO, Green, MAX_RT_PRIO, state};
 
 /// Tasks that wait for one CPU, and the one that has it.
 pub(super) struct RunQueue {
@@ -38,7 +38,7 @@ impl RunQueue {
     /// Whether a task waits that another CPU could take over.
     pub fn has_movable(&self) -> bool {
         let mut all = self.fair.values().chain(self.real_time.values().flatten());
-        all.any(|task| task.kind.pinned.is_none())
+        all.any(is_movable)
     }
 
     /// Queues a task that was on no queue.
@@ -106,14 +106,13 @@ impl RunQueue {
 
     /// Takes out the task that would run last, for a CPU with nothing to do. It is then on no queue, its run time relative.
     pub fn steal(&mut self) -> Option<Arc<Green>> {
-        let movable = |task: &Arc<Green>| task.kind.pinned.is_none();
-        let fair = self.fair.iter().rev().find(|(_, task)| movable(task));
+        let fair = self.fair.iter().rev().find(|(_, task)| is_movable(task));
         let task = match fair.map(|(key, _)| *key) {
             Some(key) => self.fair.remove(&key)?,
             None => {
                 let mut levels = self.real_time.iter_mut().rev();
-                let (prio, level) = levels.find(|(_, level)| level.iter().any(movable))?;
-                let (prio, place) = (*prio, level.iter().rposition(movable)?);
+                let (prio, level) = levels.find(|(_, level)| level.iter().any(is_movable))?;
+                let (prio, place) = (*prio, level.iter().rposition(is_movable)?);
                 let task = level.remove(place)?;
                 if level.is_empty() {
                     self.real_time.remove(&prio);
@@ -179,6 +178,12 @@ impl RunQueue {
     }
 }
 
+/// Whether another CPU may take a waiting task over. Not one that was preempted on its way to sleep: who wakes it must find it
+/// either on a queue or asleep, and while it is taken over it is neither.
+fn is_movable(task: &Arc<Green>) -> bool {
+    task.kind.pinned.is_none() && task.state.load(Ordering::SeqCst) == state::RUNNING
+}
+
 /// A fair task's share: a fourth more with every nice level (sched(7)); 1024 at nice 0.
 fn weight(prio: i32) -> u64 {
     let nice = (prio - DEFAULT_PRIO).clamp(-20, 19);
@@ -201,15 +206,10 @@ mod tests {
             leader: pid,
             live: 1.into(),
         });
-        Arc::new(Green::new(
-            pid,
-            b"t",
-            prio,
-            Arc::new(Session::new(Box::new(|| ()))),
-            group,
-            None,
-            Kind::default(),
-        ))
+        let session = Arc::new(Session::new(Box::new(|| ())));
+        let task = Green::new(pid, b"t", prio, session, group, None, Kind::default());
+        task.state.store(state::RUNNING, Ordering::SeqCst);
+        Arc::new(task)
     }
 
     fn queue() -> (RunQueue, Arc<Green>) {
@@ -301,5 +301,12 @@ mod tests {
             .collect();
         assert_eq!(stolen, [3, 2, 1]);
         assert!(!queue.has_movable());
+        // preempted on its way to sleep
+        for prio in [50, 120] {
+            let drowsy = task(4, prio);
+            drowsy.state.store(state::INTERRUPTIBLE, Ordering::SeqCst);
+            queue.enqueue(drowsy);
+        }
+        assert!(!queue.has_movable() && queue.steal().is_none());
     }
 }

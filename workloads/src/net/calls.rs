@@ -119,10 +119,7 @@ impl Bound {
         NET.connects.add(1);
         sock.wait.wait_event(|| sock.is_ready(ready::CONNECT)).await;
         match sock.take_error() {
-            Some(errno) => {
-                NET.refused.add(u64::from(errno == libc::ECONNREFUSED));
-                Err(errno)
-            }
+            Some(errno) => Err(errno),
             None => Ok(stream),
         }
     }

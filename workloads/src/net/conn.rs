@@ -7,6 +7,7 @@ use smoltcp::socket::tcp;
 use super::packet::{End, Segment, before};
 use super::receive::Received;
 use super::sock::{Request, ResetReason, Sock, ready};
+use crate::figures::NET;
 
 /// What the kernel knows of a connection.
 pub(super) struct Conn {
@@ -55,7 +56,10 @@ impl Conn {
         if let Some(sock) = &self.sock
             && !self.orphan
         {
-            sock.report_error(self.error.take().unwrap_or(libc::ETIMEDOUT));
+            let errno = self.error.take().unwrap_or(libc::ETIMEDOUT);
+            // here and not where its owner learns it: the owner may be killed before that
+            NET.refused.add(u64::from(errno == libc::ECONNREFUSED));
+            sock.report_error(errno);
         }
     }
 
