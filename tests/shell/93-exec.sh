@@ -114,7 +114,8 @@ say(b"there\n", b"there\r\nthere")
 say(b"\x1a", b"Stopped", PROMPT)
 # bash at times loses a line that follows a stop closely, with any job of several processes
 os.write(fd, b"fg\n")
-until(b"cat'", again=b"fg\n")
+# with the end of the line: what is echoed before it would stand in the middle of it
+until(b"cat'\r\n", again=b"fg\n")
 say(b"echoed\n", b"echoed\r\nechoed")
 say(b"\x03", PROMPT)
 say(b"echo status=$?\n", b"status=130", PROMPT)
