@@ -130,7 +130,7 @@ impl Front {
         {
             let _ = killpg(group, Signal::SIGCONT);
         }
-        let _ = kill(self.tracer, Signal::SIGCHLD);
+        let _ = kill(self.tracer, Signal::SIGCONT);
     }
 
     /// The tracer has been killed: the command is our child now. None: it has not come to a command.

@@ -1,8 +1,8 @@
 //! The tracer: the command's parent, and what looks at it.
 //!
 //! It has one thread, but for those that close events of perf, which takes the kernel long, and sleeps in one place, ppoll(2): with
-//! SIGCHLD let in only there, a stop, a frame of the daemon and a ring that is half full all end the sleep, and none is missed. It
-//! never waits for one task in particular.
+//! SIGCHLD and the front's SIGCONT let in only there, a stop, a frame of the daemon and a ring that is half full all end the sleep,
+//! and none is missed. It never waits for one task in particular.
 //!
 //! Source: ptrace(2), wait(2), prctl(2) (PR_SET_CHILD_SUBREAPER: whoever loses his parents stays below us), ppoll(2).
 
@@ -35,6 +35,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use queue::{Fact, Item};
@@ -85,6 +86,8 @@ pub struct Tracer {
     /// The command has not become the program yet.
     at_gate: bool,
     command_stopped: bool,
+    /// Whether the front is to be stopped is to be looked at.
+    look_at_front: bool,
     said: Vec<String>,
     paths: calls::Paths,
     /// Whether the filter that was last asked about stops at all that the plan is about.
@@ -95,6 +98,13 @@ use queue::Queue;
 
 /// Lets a signal end a sleep.
 extern "C" fn nothing(_: libc::c_int) {}
+
+/// The front has told so, with SIGCONT.
+static FRONT_WAS_WOKEN: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn front_was_woken(_: libc::c_int) {
+    FRONT_WAS_WOKEN.store(true, Ordering::SeqCst);
+}
 
 /// The tracer's process, from its beginning to its exit status. `mask` is what the command's signal mask is to be.
 pub fn main(
@@ -122,13 +132,15 @@ pub fn main(
     let _ = std::env::set_current_dir("/");
     let keep = [link.as_fd().as_raw_fd(), teller.fd().as_raw_fd(), gate.fd()];
     close_others(&keep);
-    let action = SigAction::new(
-        SigHandler::Handler(nothing),
-        SaFlags::empty(),
-        SigSet::empty(),
-    );
-    // SAFETY: the handler does nothing
-    let _ = unsafe { sigaction(Signal::SIGCHLD, &action) };
+    for (signal, handler) in [
+        (Signal::SIGCHLD, nothing as extern "C" fn(i32)),
+        (Signal::SIGCONT, front_was_woken),
+    ] {
+        let handler = SigHandler::Handler(handler);
+        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handlers do nothing or store a flag
+        let _ = unsafe { sigaction(signal, &action) };
+    }
     teller.tell(&News::Started(command));
     let mut tracer = Tracer::new(link, teller, settings, command, front);
     tracer.hello();
@@ -163,6 +175,7 @@ impl Tracer {
             look_again_after: RING_LOOK,
             at_gate: true,
             command_stopped: false,
+            look_at_front: false,
             said: Vec::new(),
             paths: calls::Paths::default(),
             covered: RefCell::default(),
@@ -205,8 +218,21 @@ impl Tracer {
                     Waited::Nobody => false,
                     Waited::Status(..) => true,
                 };
-                if !more {
-                    self.front_stops();
+                self.look_at_front |= FRONT_WAS_WOKEN.swap(false, Ordering::SeqCst);
+                if !more && std::mem::take(&mut self.look_at_front) && self.front_is_behind() {
+                    // Whoever has woken the command meanwhile has woken the front, too, and there is news of it.
+                    more = match sys::wait_any() {
+                        Waited::NoChild => break,
+                        Waited::Nobody => {
+                            sys::kill(self.front.as_raw(), libc::SIGSTOP);
+                            false
+                        }
+                        Waited::Status(tid, status) => {
+                            self.on_status(tid, status);
+                            self.look_at_front = true;
+                            true
+                        }
+                    };
                 }
             }
             self.adopt_early();
@@ -257,6 +283,7 @@ impl Tracer {
             .map_or(std::ptr::null(), std::ptr::from_ref);
         let mut mask: SigSet = super::front::WATCHED.into_iter().collect();
         mask.remove(Signal::SIGCHLD);
+        mask.remove(Signal::SIGCONT);
         let (set, count) = (fds.as_mut_ptr(), fds.len() as libc::nfds_t);
         // SAFETY: the kernel writes to the `count` structures of `fds` and reads the others
         let ready = unsafe { libc::ppoll(set, count, timeout, mask.as_ref()) };

@@ -97,21 +97,21 @@ impl Tracer {
     }
 
     fn command_stops(&mut self, tid: i32) {
-        self.command_stopped |= tid == self.command;
+        if tid == self.command {
+            self.command_stopped = true;
+            self.look_at_front = true;
+        }
     }
 
-    /// Nothing more is known of the command: if it has stopped the front has to be stopped, too, for the shell to see. It does not do
+    /// Whether the command has stopped and the front goes on: it has to be stopped, too, for the shell to see. It does not do
     /// so itself: it could have been woken before it came to it, as the shell may wake the job when another process of it
-    /// has stopped. The front has us look again when somebody has woken it.
-    pub(super) fn front_stops(&self) {
-        let front = self.front.as_raw();
-        if self.command_stopped
+    /// has stopped. To be looked at when the command has stopped, and when the front says that somebody has woken it: not in
+    /// between, when it may be on its way to wake the command.
+    pub(super) fn front_is_behind(&self) -> bool {
+        self.command_stopped
             && getppid() == self.front
+            && !proc::is_stopped(self.front.as_raw())
             && proc::is_stopped(self.command)
-            && !proc::is_stopped(front)
-        {
-            sys::kill(front, libc::SIGSTOP);
-        }
     }
 
     fn front_goes_on(&mut self) {
